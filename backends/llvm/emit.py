@@ -1,0 +1,493 @@
+"""From a loop nest to LLVM IR.
+
+Vectors run along one axis: the last of the space. If that axis is reduced, the lanes are partial
+results of one row; otherwise they are neighbouring rows, and a row's reductions run lane by lane.
+The tail of the vector axis is one iteration under a mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from symgraph.backends.llvm import reduction as red
+from symgraph.backends.llvm.builder import Builder, Module, Value, lanes_of, vector_type
+from symgraph.backends.llvm.elementwise import convert, lower_elementwise
+from symgraph.backends.llvm.jit import Target
+from symgraph.backends.llvm.loops import CHEAP, Access, Item, Nest, is_saved, pass_items
+from symgraph.backends.llvm.memory_access import gather, lane_indices, lane_mask, read, write
+from symgraph.backends.llvm.scalars import memory_type, register_type
+from symgraph.op import Op
+from symgraph.types import DTYPES, DType
+
+__all__ = ["emit_nest"]
+
+INT64 = DTYPES["int64"]
+
+
+def _next_power(n: int) -> int:
+    return 1 << max(0, n - 1).bit_length()
+
+
+def choose_lanes(nest: Nest, target: Target, axis: int) -> int:
+    """Lanes along the vector axis: whole registers of the widest type, doubled for cheap kernels.
+
+    Where the axis is reduced this depends on its extent and the reduction's dtype alone, since the
+    order of the sum does.
+    """
+    extent = nest.extents[axis]
+    reduces = [i for i in nest.items if i.kind == "reduce"]
+    if axis in nest.inner:
+        first = nest.items[reduces[0].args[0]].dtype
+        lanes = 2 * target.lanes(8 * first.itemsize)
+        if any(red.is_position(i.node.op) for i in reduces if i.node is not None):
+            lanes //= 2
+    else:
+        floats = [i.dtype.itemsize for i in nest.items if i.dtype.kind == "f"]
+        ints = [i.dtype.itemsize for i in nest.items if i.dtype.kind in "iub" and i.kind != "ramp"]
+        lanes = target.lanes(8 * max(floats or ints or [8]))
+        heavy = any(i.kind == "gather" or (i.kind == "op" and i.node is not None and i.node.op.name not in CHEAP) for i in nest.items)
+        if not heavy and not any(red.is_position(i.node.op) for i in reduces if i.node is not None):
+            lanes *= 2
+    if isinstance(extent, int):
+        lanes = min(lanes, _next_power(extent))
+    return max(1, lanes)
+
+
+@dataclass(slots=True)
+class _Scope:
+    """What is known at one point of the nest: loop indices, row and full values."""
+
+    index: dict[int, Value] = field(default_factory=dict)
+    rows: dict[int, Value] = field(default_factory=dict)
+    mask: Value | None = None
+
+
+class _Emitter:
+    def __init__(self, b: Builder, nest: Nest, target: Target) -> None:
+        self.b, self.nest, self.target = b, nest, target
+        rank = len(nest.extents)
+        self.axis = rank - 1
+        self.inner_vector = self.axis in nest.inner
+        self.lanes = choose_lanes(nest, target, self.axis) if rank else 1
+        self.params = self._load_params()
+        self.status = b.emit("ptr", "alloca i64") if nest.checked else None
+        if self.status is not None:
+            b.store(b.i64(0), self.status)
+        self.passes = nest.passes() if nest.inner else 0
+
+    def _load_params(self) -> list[Value]:
+        b, out = self.b, []
+        for k, p in enumerate(self.nest.params):
+            place = b.gep("i64", b.args[0], k)
+            out.append(b.load("i64" if hasattr(p, "dim") else "ptr", place))
+        return out
+
+    def number(self, size: int | str) -> Value:
+        """A size: a literal or a parameter."""
+        return self.b.i64(size) if isinstance(size, int) else self.params[int(size[1:])]
+
+    # ---- lanes -------------------------------------------------------------------------------
+
+    @property
+    def row_lanes(self) -> int:
+        return 1 if self.inner_vector else self.lanes
+
+    def lanes_for(self, item: Item) -> int:
+        return self.lanes if item.full else self.row_lanes
+
+    def as_lanes(self, v: Value, lanes: int) -> Value:
+        return v if lanes_of(v.type) == lanes else self.b.splat(v, lanes)
+
+    # ---- addresses ---------------------------------------------------------------------------
+
+    def address(self, access: Access, scope: _Scope) -> Value:
+        """The address of an access at the current indices (of the first lane)."""
+        b, here = self.b, self.params[access.pointer]
+        scalar = memory_type(access.dtype)
+        for axis, stride in enumerate(access.strides):
+            i = scope.index.get(axis)
+            if stride == 0 or i is None:
+                continue
+            step = i if stride == 1 else b.mul(i, self.number(stride))
+            here = b.gep(scalar, here, step)
+        return here
+
+    def lane_stride(self, access: Access, lanes: int) -> Value | int:
+        if lanes == 1:
+            return 0
+        stride = access.strides[self.axis]
+        return stride if isinstance(stride, int) else self.number(stride)
+
+    # ---- values ------------------------------------------------------------------------------
+
+    def compute(self, k: int, scope: _Scope, local: dict[int, Value]) -> Value:
+        """The value of item ``k`` from those computed before it."""
+        item, b = self.nest.items[k], self.b
+        lanes = self.lanes_for(item)
+        if item.kind == "literal":
+            array = np.frombuffer(bytes.fromhex(item.payload[0]), item.dtype)
+            return b.const(register_type(item.dtype), array[0].item())
+        if item.kind == "size":
+            return convert(b, self.number(item.payload[0]), INT64, item.dtype)
+        if item.kind == "ramp":
+            return self.ramp(item, scope, lanes)
+        if item.kind == "load":
+            assert item.access is not None
+            stride = self.lane_stride(item.access, lanes)
+            return read(b, item.access.dtype, self.address(item.access, scope), stride, lanes, scope.mask)
+        args = [self.as_lanes(self.lookup(a, scope, local), lanes) for a in item.args]
+        if item.kind == "gather":
+            return self.gathered(item, args, scope, lanes)
+        assert item.node is not None
+        return lower_elementwise(b, item.node, args)
+
+    def lookup(self, k: int, scope: _Scope, local: dict[int, Value]) -> Value:
+        found = local.get(k)
+        return found if found is not None else scope.rows[k]
+
+    def ramp(self, item: Item, scope: _Scope, lanes: int) -> Value:
+        b = self.b
+        offset, *strides = item.payload
+        total = self.number(offset)
+        for axis, stride in enumerate(strides):
+            i = scope.index.get(axis)
+            if stride != 0 and i is not None:
+                total = b.add(total, i if stride == 1 else b.mul(i, self.number(stride)))
+        if lanes > 1 and strides[self.axis] != 0:
+            steps = b.mul(lane_indices(b, lanes), b.splat(self.number(strides[self.axis]), lanes))
+            total = b.add(b.splat(total, lanes), steps)
+        return convert(b, total, INT64, item.dtype)
+
+    def gathered(self, item: Item, args: list[Value], scope: _Scope, lanes: int) -> Value:
+        """An indexed read: positions wrapped from the end and checked, then loaded."""
+        b, access = self.b, item.access
+        assert access is not None
+        n = len(args)
+        total = b.const(vector_type("i64", lanes), 0)
+        for position, step, limit in zip(args, item.payload[:n], item.payload[n:], strict=True):
+            safe = self.checked_position(position, self.number(limit), scope, lanes)
+            total = b.add(total, b.mul(safe, b.splat(self.number(step), lanes)))
+        base = self.address(access, scope)
+        stride = self.lane_stride(access, lanes)
+        if stride != 0:
+            by = stride if isinstance(stride, Value) else b.i64(stride)
+            total = b.add(total, b.mul(lane_indices(b, lanes), b.splat(by, lanes)))
+        scalar = memory_type(access.dtype)
+        places = b.emit(
+            vector_type("ptr", lanes), f"getelementptr {scalar}, ptr {base.ref}, {total}"
+        )
+        return gather(b, access.dtype, places, scope.mask if lanes > 1 else None)
+
+    def checked_position(self, position: Value, limit: Value, scope: _Scope, lanes: int) -> Value:
+        b = self.b
+        wide = b.splat(limit, lanes)
+        zero = b.const(position.type, 0)
+        wrapped = b.select(b.icmp("slt", position, zero), b.add(position, wide), position)
+        bad = b.icmp("uge", wrapped, wide)
+        if lanes > 1 and scope.mask is not None:
+            bad = b.and_(bad, scope.mask)
+        some = bad if lanes == 1 else b.call(f"llvm.vector.reduce.or.v{lanes}i1", "i1", [bad])
+        with b.when(some):
+            self.report(position, bad, limit, lanes)
+        return b.select(bad, zero, wrapped)
+
+    def report(self, position: Value, bad: Value, limit: Value, lanes: int) -> None:
+        """Record the first offending index and the size of its axis."""
+        b = self.b
+        assert self.status is not None
+        record = self.params[-1]
+        culprit = position
+        if lanes > 1:
+            culprit = b.extract(position, lanes - 1)
+            for lane in range(lanes - 2, -1, -1):
+                culprit = b.select(b.extract(bad, lane), b.extract(position, lane), culprit)
+        b.store(culprit, record)
+        b.store(limit, b.gep("i64", record, 1))
+        b.store(b.i64(1), self.status)
+
+    # ---- loops -------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        rank = len(self.nest.extents)
+        outer = [a for a in range(rank) if a not in self.nest.inner]
+        if rank == 0:
+            self.row(_Scope())
+        elif self.inner_vector:
+            self.outer_loops(outer, _Scope())
+        else:
+            self.outer_loops(outer[:-1], _Scope(), vector=True)
+        b = self.b
+        b.ret(b.load("i64", self.status) if self.status is not None else b.i64(0))
+
+    def outer_loops(self, axes: list[int], scope: _Scope, vector: bool = False) -> None:
+        b = self.b
+        if not axes:
+            if vector:
+                self.vector_rows(scope)
+            else:
+                self.row(scope)
+            return
+        with b.loop(b.i64(0), self.number(self.nest.extents[axes[0]]), 1) as loop:
+            inside = _Scope({**scope.index, axes[0]: loop.index})
+            self.outer_loops(axes[1:], inside, vector)
+
+    def vector_rows(self, scope: _Scope) -> None:
+        for start, stop, mask in self.chunks(self.nest.extents[self.axis]):
+            if mask is None:
+                with self.b.loop(start, stop, self.lanes) as loop:
+                    self.row(_Scope({**scope.index, self.axis: loop.index}))
+            else:
+                with self.b.when(mask):
+                    rest = self.b.sub(stop, start)
+                    tail = lane_mask(self.b, rest, self.lanes) if self.lanes > 1 else None
+                    self.row(_Scope({**scope.index, self.axis: start}, mask=tail))
+
+    def chunks(self, extent: int | str) -> Iterator[tuple[Value, Value, Value | None]]:
+        """(start, stop, condition) of the whole vectors and, where the condition holds, of the tail."""
+        b, lanes = self.b, self.lanes
+        if isinstance(extent, int):
+            main = extent - extent % lanes
+            if main:
+                yield b.i64(0), b.i64(main), None
+            if extent % lanes:
+                yield b.i64(main), b.i64(extent), Value("true", "i1")
+            return
+        n = self.number(extent)
+        cut = b.and_(n, b.i64(-lanes))
+        yield b.i64(0), cut, None
+        if lanes > 1:
+            yield cut, n, b.icmp("slt", cut, n)
+
+    # ---- one row -----------------------------------------------------------------------------
+
+    def row(self, scope: _Scope) -> None:
+        for stage in range(self.passes + 1):
+            self.row_values(scope, stage)
+            if stage < self.passes:
+                self.one_pass(scope, stage)
+        for v, access in self.nest.stores:
+            item = self.nest.items[v]
+            if not item.full:
+                lanes = self.row_lanes
+                value = self.as_lanes(scope.rows[v], lanes)
+                place = self.address(access, scope)
+                write(self.b, item.dtype, value, place, self.lane_stride(access, lanes), scope.mask)
+
+    def row_values(self, scope: _Scope, stage: int) -> None:
+        """Values that do not change along the inner axes and are first known before pass ``stage``."""
+        for k, item in enumerate(self.nest.items):
+            if not item.full and item.stage == stage and item.kind != "reduce":
+                scope.rows[k] = self.compute(k, scope, scope.rows)
+
+    # ---- one pass over the inner axes --------------------------------------------------------
+
+    def one_pass(self, scope: _Scope, stage: int) -> None:
+        items = self.nest.items
+        reductions = [
+            k for k, i in enumerate(items) if i.kind == "reduce" and i.stage == stage + 1
+        ]
+        order = pass_items(self.nest, stage)
+        state = _Accumulators(self, reductions)
+        carried = self.inner_loops(list(self.nest.inner), scope, stage, order, state, state.initial())
+        for k, value in state.finish(carried):
+            scope.rows[k] = value
+
+    def inner_loops(
+        self, axes: list[int], scope: _Scope, stage: int, order: list[int], state: _Accumulators,
+        carried: list[Value],
+    ) -> list[Value]:  # fmt: skip
+        b = self.b
+        if len(axes) > 1:
+            with b.loop(b.i64(0), self.number(self.nest.extents[axes[0]]), 1, carried) as loop:
+                inside = _Scope({**scope.index, axes[0]: loop.index}, scope.rows, scope.mask)
+                loop.next = self.inner_loops(axes[1:], inside, stage, order, state, loop.carry)
+            return loop.result
+        axis = axes[0]
+        extent = self.nest.extents[axis]
+        if not self.inner_vector:
+            return self.blocks(axis, b.i64(0), self.number(extent), 1, scope, stage, order, state, carried)
+        for start, stop, mask in self.chunks(extent):
+            if mask is None:
+                carried = self.blocks(axis, start, stop, self.lanes, scope, stage, order, state, carried)
+            else:
+                carried = self.tail(axis, start, stop, mask, scope, stage, order, state, carried)
+        return carried
+
+    def blocks(
+        self, axis: int, start: Value, stop: Value, step: int, scope: _Scope, stage: int,
+        order: list[int], state: _Accumulators, carried: list[Value],
+    ) -> list[Value]:  # fmt: skip
+        b = self.b
+        if not state.compensates:
+            with b.loop(start, stop, step, carried) as loop:
+                inside = _Scope({**scope.index, axis: loop.index}, scope.rows, scope.mask)
+                loop.next = self.body(inside, stage, order, state, loop.carry)
+            return loop.result
+        with b.loop(start, stop, step * red.BLOCK, carried) as outer:
+            end = b.intrinsic("llvm.smin", stop, b.add(outer.index, b.i64(step * red.BLOCK)))
+            with b.loop(outer.index, end, step, state.open_block(outer.carry)) as loop:
+                inside = _Scope({**scope.index, axis: loop.index}, scope.rows, scope.mask)
+                loop.next = self.body(inside, stage, order, state, loop.carry)
+            outer.next = state.close_block(outer.carry, loop.result)
+        return outer.result
+
+    def tail(
+        self, axis: int, start: Value, stop: Value, cond: Value, scope: _Scope, stage: int,
+        order: list[int], state: _Accumulators, carried: list[Value],
+    ) -> list[Value]:  # fmt: skip
+        b = self.b
+
+        def run() -> list[Value]:
+            mask = lane_mask(b, b.sub(stop, start), self.lanes) if self.lanes > 1 else None
+            inside = _Scope({**scope.index, axis: start}, scope.rows, mask)
+            opened = state.open_block(carried) if state.compensates else carried
+            after = self.body(inside, stage, order, state, opened)
+            return state.close_block(carried, after) if state.compensates else after
+
+        if cond.ref == "true":
+            return run()
+        return b.choose(cond, run, lambda: carried) if carried else self.only(cond, run)
+
+    def only(self, cond: Value, run: Callable[[], list[Value]]) -> list[Value]:
+        with self.b.when(cond):
+            run()
+        return []
+
+    def body(
+        self, scope: _Scope, stage: int, order: list[int], state: _Accumulators, carried: list[Value]
+    ) -> list[Value]:
+        """One step along the inner axes: values, stores, saves, accumulation."""
+        local: dict[int, Value] = {}
+        items = self.nest.items
+        for k in order:
+            for a in items[k].args:
+                if a not in local and items[a].full and is_saved(self.nest, a, stage):
+                    local[a] = self.reload(a, scope)
+            local[k] = self.compute(k, scope, local)
+        for k in state.reductions:
+            a = items[k].args[0]
+            if items[a].full and a not in local:
+                local[a] = self.reload(a, scope)
+        for v, access in self.nest.stores:
+            if items[v].full and items[v].stage == stage:
+                place = self.address(access, scope)
+                write(self.b, items[v].dtype, local[v], place, self.lane_stride(access, self.lanes), scope.mask)
+        for v, p in self.nest.scratch.items():
+            if items[v].stage == stage:
+                write(self.b, items[v].dtype, local[v], self.scratch(p, items[v], scope), 1, self.scratch_mask(scope))
+        return state.step(scope, local, carried)
+
+    def scratch_mask(self, scope: _Scope) -> Value | None:
+        return scope.mask if self.inner_vector else None
+
+    def scratch(self, p: int, item: Item, scope: _Scope) -> Value:
+        """Where a saved row value stands: rows of the inner axes, lanes side by side."""
+        b = self.b
+        linear = b.i64(0)
+        for axis in self.nest.inner:
+            linear = b.add(b.mul(linear, self.number(self.nest.extents[axis])), scope.index[axis])
+        if not self.inner_vector:
+            linear = b.mul(linear, b.i64(self.lanes))
+        return b.gep(memory_type(item.dtype), self.params[p], linear)
+
+    def reload(self, k: int, scope: _Scope) -> Value:
+        item = self.nest.items[k]
+        for v, access in self.nest.stores:
+            if v == k:
+                stride = self.lane_stride(access, self.lanes)
+                return read(self.b, item.dtype, self.address(access, scope), stride, self.lanes, scope.mask)
+        place = self.scratch(self.nest.scratch[k], item, scope)
+        return read(self.b, item.dtype, place, 1, self.lanes, self.scratch_mask(scope))
+
+
+class _Accumulators:
+    """The carried values of one pass: a value per reduction, two for compensated sums and positions."""
+
+    def __init__(self, e: _Emitter, reductions: list[int]) -> None:
+        self.e, self.reductions = e, reductions
+        self.ops = [e.nest.items[k].node.op for k in reductions]  # type: ignore[union-attr]
+        self.dtypes = [e.nest.items[e.nest.items[k].args[0]].dtype for k in reductions]
+        self.compensates = any(
+            red.is_compensated(op, d) for op, d in zip(self.ops, self.dtypes, strict=True)
+        )
+
+    def initial(self) -> list[Value]:
+        b, lanes, out = self.e.b, self.e.lanes, []
+        for op, dtype in zip(self.ops, self.dtypes, strict=True):
+            type_ = vector_type(register_type(dtype), lanes)
+            out.append(red.identity(b, op, dtype, type_))
+            if red.is_compensated(op, dtype):
+                out.append(b.const(type_, 0))
+            elif red.is_position(op):
+                out.append(b.const(vector_type("i64", lanes), 0))
+        return out
+
+    def _slots(self) -> Iterator[tuple[int, Op, DType, int]]:
+        at = 0
+        for k, op, dtype in zip(self.reductions, self.ops, self.dtypes, strict=True):
+            yield k, op, dtype, at
+            at += 2 if red.is_compensated(op, dtype) or red.is_position(op) else 1
+
+    def open_block(self, carried: list[Value]) -> list[Value]:
+        """Carried values inside a block: compensated sums restart from zero."""
+        out = list(carried)
+        for _, op, dtype, at in self._slots():
+            if red.is_compensated(op, dtype):
+                out[at] = self.e.b.const(carried[at].type, 0)
+        return out
+
+    def close_block(self, before: list[Value], inside: list[Value]) -> list[Value]:
+        out = list(inside)
+        for _, op, dtype, at in self._slots():
+            if red.is_compensated(op, dtype):
+                out[at], out[at + 1] = red.two_sum(self.e.b, before[at], before[at + 1], inside[at])
+        return out
+
+    def step(self, scope: _Scope, local: dict[int, Value], carried: list[Value]) -> list[Value]:
+        e, b, out = self.e, self.e.b, list(carried)
+        mask = scope.mask if e.inner_vector else None
+        for k, op, dtype, at in self._slots():
+            value = e.as_lanes(e.lookup(e.nest.items[k].args[0], scope, local), e.lanes)
+            if mask is not None:
+                value = b.select(mask, value, red.identity(b, op, dtype, value.type))
+            if red.is_position(op):
+                out[at], out[at + 1] = self.track(op, dtype, value, scope, carried[at], carried[at + 1])
+            else:
+                out[at] = red.combine(b, op, dtype, carried[at], value)
+        return out
+
+    def track(
+        self, op: Op, dtype: DType, value: Value, scope: _Scope, best: Value, at: Value
+    ) -> tuple[Value, Value]:
+        e, b = self.e, self.e.b
+        (axis,) = e.nest.inner
+        here = b.splat(scope.index[axis], e.lanes)
+        if e.inner_vector and e.lanes > 1:
+            here = b.add(here, lane_indices(b, e.lanes))
+        wins = red.better(b, op, dtype, value, best)
+        return b.select(wins, value, best), b.select(wins, here, at)
+
+    def finish(self, carried: list[Value]) -> Iterator[tuple[int, Value]]:
+        e, b = self.e, self.e.b
+        for k, op, dtype, at in self._slots():
+            value = carried[at]
+            if red.is_position(op):
+                place = carried[at + 1]
+                yield k, red.first_best(b, op, dtype, value, place) if e.inner_vector else place
+            elif red.is_compensated(op, dtype):
+                high, low = value, carried[at + 1]
+                if e.inner_vector:
+                    high, low = (red.horizontal(b, op, dtype, x) for x in (high, low))
+                yield k, red.settle(b, high, low)
+            else:
+                yield k, red.horizontal(b, op, dtype, value) if e.inner_vector else value
+
+
+def emit_nest(module: Module, name: str, nest: Nest, target: Target) -> None:
+    """Write the kernel ``i64 @name(ptr args)`` for a loop nest."""
+    b = Builder(module, name, "i64", [("ptr", "args")])
+    _Emitter(b, nest, target).run()
+

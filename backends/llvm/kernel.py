@@ -1,0 +1,56 @@
+"""A kernel call: which code, and the arguments it gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from symgraph.backends.llvm.builder import Module
+from symgraph.backends.llvm.jit import Target
+from symgraph.backends.llvm.loops import Nest, PointerParam, SizeParam
+from symgraph.tensor import Tensor
+
+__all__ = ["Call", "Emit", "Param"]
+
+Param = PointerParam | SizeParam
+Emit = Callable[[Module, str, Target], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One step of a program.
+
+    ``key`` is the canonical text of the code (equal keys share it), ``emit`` writes it; ``address``
+    is given instead where the code is already loaded. ``node`` is what the step computes, for errors.
+    """
+
+    key: str
+    emit: Emit | None
+    params: tuple[Param, ...]
+    node: Tensor
+    address: int = 0
+    checked: bool = False
+    nest: Nest | None = None
+
+    def aligned(self, variable: Tensor, value: Tensor) -> bool:
+        """Whether ``variable`` is only read at the very element where ``value`` is written."""
+        nest = self.nest
+        if nest is None or nest.inner:
+            return False
+        accesses = [(i.kind, i.access) for i in nest.items if i.access is not None]
+        places = [a for _, a in nest.stores if _touches(nest, a.pointer, value)]
+        reads = [(kind, a) for kind, a in accesses if _touches(nest, a.pointer, variable)]
+        return all(
+            kind == "load" and any(a.strides == w.strides for w in places) and _starts(nest, a.pointer)
+            for kind, a in reads
+        )
+
+
+def _touches(nest: Nest, pointer: int, node: Tensor) -> bool:
+    p = nest.params[pointer]
+    return isinstance(p, PointerParam) and p.node is node
+
+
+def _starts(nest: Nest, pointer: int) -> bool:
+    p = nest.params[pointer]
+    return isinstance(p, PointerParam) and p.offset == 0

@@ -1,0 +1,96 @@
+"""Vector reads and writes: contiguous, broadcast or strided, whole or under a mask."""
+
+from __future__ import annotations
+
+from symgraph.backends.llvm.builder import Builder, Value, lanes_of, scalar_of, vector_type
+from symgraph.backends.llvm.scalars import memory_type
+from symgraph.types import DType
+
+__all__ = ["gather", "lane_indices", "lane_mask", "read", "write"]
+
+
+def lane_indices(b: Builder, lanes: int) -> Value:
+    """0, 1, 2, ... as i64."""
+    return b.const_vector("i64", range(lanes)) if lanes > 1 else b.i64(0)
+
+
+def lane_mask(b: Builder, count: Value, lanes: int) -> Value:
+    """The lanes below ``count`` (i64)."""
+    return b.icmp("slt", lane_indices(b, lanes), b.splat(count, lanes))
+
+
+def _suffix(type_: str) -> str:
+    scalar = scalar_of(type_)
+    return f"v{lanes_of(type_)}{ {'float': 'f32', 'double': 'f64'}.get(scalar, scalar) }"
+
+
+def _from_memory(b: Builder, v: Value, dtype: DType) -> Value:
+    return b.icmp("ne", v, b.const(v.type, 0)) if dtype.kind == "b" else v
+
+
+def _to_memory(b: Builder, v: Value, dtype: DType) -> Value:
+    return b.cast("zext", v, "i8") if dtype.kind == "b" else v
+
+
+def _addresses(b: Builder, pointer: Value, stride: Value, scalar: str, lanes: int) -> Value:
+    steps = b.mul(lane_indices(b, lanes), b.splat(stride, lanes))
+    return b.emit(
+        vector_type("ptr", lanes), f"getelementptr {scalar}, ptr {pointer.ref}, {steps}"
+    )
+
+
+def read(
+    b: Builder, dtype: DType, pointer: Value, stride: Value | int, lanes: int, mask: Value | None
+) -> Value:
+    """``lanes`` elements ``stride`` apart; off the mask memory is not touched and the value is 0."""
+    scalar = memory_type(dtype)
+    if stride == 0 or lanes == 1:
+        one = _from_memory(b, b.load(scalar, pointer, dtype.itemsize), dtype)
+        return b.splat(one, lanes)
+    type_ = vector_type(scalar, lanes)
+    if stride == 1 and mask is None:
+        return _from_memory(b, b.load(type_, pointer, dtype.itemsize), dtype)
+    align, zero = Value(str(dtype.itemsize), "i32"), Value("zeroinitializer", type_)
+    if stride == 1:
+        assert mask is not None
+        args = [pointer, align, mask, zero]
+        return _from_memory(b, b.call(f"llvm.masked.load.{_suffix(type_)}.p0", type_, args), dtype)
+    by = stride if isinstance(stride, Value) else b.i64(stride)
+    return gather(b, dtype, _addresses(b, pointer, by, scalar, lanes), mask)
+
+
+def gather(b: Builder, dtype: DType, addresses: Value, mask: Value | None) -> Value:
+    """The elements at a vector of addresses (one address: a plain load)."""
+    lanes, scalar = lanes_of(addresses.type), memory_type(dtype)
+    if lanes == 1:
+        return _from_memory(b, b.load(scalar, addresses, dtype.itemsize), dtype)
+    type_ = vector_type(scalar, lanes)
+    live = mask if mask is not None else b.const(vector_type("i1", lanes), True)
+    args = [addresses, Value(str(dtype.itemsize), "i32"), live, Value("zeroinitializer", type_)]
+    name = f"llvm.masked.gather.{_suffix(type_)}.v{lanes}p0"
+    return _from_memory(b, b.call(name, type_, args), dtype)
+
+
+def write(
+    b: Builder, dtype: DType, value: Value, pointer: Value, stride: Value | int, mask: Value | None
+) -> None:
+    """Store a vector (or scalar) to elements ``stride`` apart, only under the mask."""
+    stored = _to_memory(b, value, dtype)
+    lanes = lanes_of(stored.type)
+    if lanes == 1:
+        b.store(stored, pointer, dtype.itemsize)
+        return
+    align = Value(str(dtype.itemsize), "i32")
+    if stride == 1 and mask is None:
+        b.store(stored, pointer, dtype.itemsize)
+    elif stride == 1:
+        assert mask is not None
+        b.call(f"llvm.masked.store.{_suffix(stored.type)}.p0", "void", [stored, pointer, align, mask])
+    else:
+        by = stride if isinstance(stride, Value) else b.i64(stride)
+        places = _addresses(b, pointer, by, memory_type(dtype), lanes)
+        live = mask if mask is not None else b.const(vector_type("i1", lanes), True)
+        name = f"llvm.masked.scatter.{_suffix(stored.type)}.v{lanes}p0"
+        b.call(name, "void", [stored, places, align, live])
+
+

@@ -1,0 +1,446 @@
+"""Group a prepared graph into kernels.
+
+A *cluster* is a set of element-wise operations and reductions computed in one loop nest over one
+iteration space. Every member has an axis map: which axis of the space each of its own axes runs
+along. Reductions of a cluster all reduce the same axes (the *inner* ones); members that do not run
+along these are computed once per row. Nothing is ever computed twice: what another kernel needs is
+stored. Operations that are no such loops (products, scatters, scans, ...) are steps of their own.
+
+Two clusters merge where their spaces fit and no path leads from one to the other through a third.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from symgraph.backends.llvm.prepare import copy
+from symgraph.backends.llvm.views import AXIS_VIEWS, follow
+from symgraph.graph import topological
+from symgraph.ops import index, leaves, reduction, shape
+from symgraph.sizes import Dim
+from symgraph.tensor import Tensor
+
+__all__ = ["Cluster", "LIMIT", "Partition", "partition"]
+
+#: LLVM's time grows faster than linearly in the length of a kernel; longer chains split.
+LIMIT = 160
+
+AxisMap = tuple[int | None, ...]
+
+VIEWS = AXIS_VIEWS | {shape.slice_, shape.reshape}
+REDUCTIONS = frozenset(
+    (
+        reduction.sum_, reduction.prod, reduction.max_, reduction.min_, reduction.any_, reduction.all_,
+        reduction.argmax, reduction.argmin,
+    )
+)  # fmt: skip
+
+
+@dataclass(eq=False, slots=True)
+class Cluster:
+    """One loop nest: its space, the axes it reduces, its members and their axis maps."""
+
+    space: tuple[Dim, ...]
+    inner: frozenset[int] = frozenset()
+    maps: dict[Tensor, AxisMap] = field(default_factory=dict)
+    operand_maps: dict[Tensor, AxisMap] = field(default_factory=dict)
+    first: int = 0
+    last: int = 0
+    forward: Cluster | None = None
+
+    def __str__(self) -> str:
+        names = ", ".join(n.op.name for n in self.maps)
+        return f"space ({', '.join(map(str, self.space))}) inner {sorted(self.inner)}: {names}"
+
+
+@dataclass(slots=True)
+class Partition:
+    """What runs, in order: clusters and single operations; and which variables need a buffer."""
+
+    steps: list[Cluster | Tensor]
+    stored: dict[Tensor, None]
+
+
+def is_scalar_literal(node: Tensor) -> bool:
+    """Whether a leaf is part of the expressions that use it, not a buffer."""
+    return node.op is leaves.size or (node.op is leaves.constant and node.type.shape == ())
+
+
+def is_free(node: Tensor) -> bool:
+    """Whether a node has no code of its own: a leaf, a view, a ramp."""
+    return not node.inputs or node.op in VIEWS or node.op is leaves.iota
+
+
+def is_fusable(node: Tensor) -> bool:
+    return node.op.elementwise or node.op in REDUCTIONS or node.op in (index.gather, copy)
+
+
+class _Partitioner:
+    def __init__(self, outputs: Sequence[Tensor]) -> None:
+        self.order = topological(outputs)
+        self.position = {n: k for k, n in enumerate(self.order)}
+        self.home: dict[Tensor, Cluster] = {}
+
+    # ---- membership --------------------------------------------------------------------------
+
+    def cluster(self, node: Tensor) -> Cluster | None:
+        c = self.home.get(node)
+        if c is None:
+            return None
+        while c.forward is not None:
+            c = c.forward
+        return c
+
+    def source(self, node: Tensor) -> Tensor:
+        """What a chain of views reads."""
+        while node.op in VIEWS:
+            node = node.inputs[0]
+        return node
+
+    def operands(self, node: Tensor) -> Iterable[tuple[Tensor, Tensor, bool]]:
+        """(operand, source, whether only axis views lie between) of fusable inputs."""
+        fused = node.inputs[1:] if node.op is index.gather else node.inputs
+        for operand in fused:
+            n, plain = operand, True
+            while n.op in VIEWS:
+                plain = plain and n.op in AXIS_VIEWS
+                n = n.inputs[0]
+            yield operand, n, plain
+
+    # ---- paths -------------------------------------------------------------------------------
+
+    def reads(self, step: Cluster | Tensor) -> Iterable[Tensor]:
+        """The variables a step reads from outside itself."""
+        members: Iterable[Tensor] = step.maps if isinstance(step, Cluster) else (step,)
+        for m in members:
+            for i in (*m.inputs, *m.after):
+                s = self.source(i)
+                if not isinstance(step, Cluster) or self.cluster(s) is not step:
+                    yield s
+
+    def path_through_outside(self, start: Cluster, ends: Iterable[Tensor]) -> bool:
+        """Whether some end depends on ``start`` through variables outside it."""
+        stack = [e for e in ends if self.cluster(e) is not start]
+        seen: set[int] = set()
+        while stack:
+            n = stack.pop()
+            c = self.cluster(n)
+            step: Cluster | Tensor = c if c is not None else n
+            late = c.last if c is not None else self.position[n]
+            if id(step) in seen or late < start.first:
+                continue
+            seen.add(id(step))
+            for r in self.reads(step):
+                if self.cluster(r) is start:
+                    return True
+                if r.inputs or r.after:
+                    stack.append(r)
+        return False
+
+    # ---- axis maps ---------------------------------------------------------------------------
+
+    def infer_map(self, node: Tensor, c: Cluster) -> AxisMap | None:
+        """The axis map ``node`` would have in ``c``, or None where it does not fit."""
+        found: dict[int, int] = {}
+        for operand, source, plain in self.operands(node):
+            if self.cluster(source) is not c:
+                continue
+            if not plain:
+                return None
+            reached = _reach(node, operand, source)
+            for axis, mapped in zip(reached, c.maps[source], strict=True):
+                if axis is None or mapped is None:
+                    continue
+                if found.setdefault(axis, mapped) != mapped:
+                    return None
+        if len(set(found.values())) != len(found):
+            return None
+        return _complete(node.shape, found, c.space)
+
+    def agrees(self, node: Tensor, axes: AxisMap, c: Cluster) -> bool:
+        """Whether every operand in ``c`` is read exactly along its own map."""
+        for operand, source, plain in self.operands(node):
+            if self.cluster(source) is c and (
+                not plain or _pull(node, axes, operand, source) != c.maps[source]
+            ):
+                return False
+        return True
+
+    # ---- joining -----------------------------------------------------------------------------
+
+    def place(self, node: Tensor) -> None:
+        candidates: list[Cluster] = []
+        for _, source, plain in self.operands(node):
+            c = self.cluster(source)
+            if c is not None and plain and c not in candidates:
+                candidates.append(c)
+        candidates.sort(key=lambda c: (-len(c.space), -c.last))
+        for c in candidates:
+            if self.join(node, c):
+                for other in candidates:
+                    if other is not c and other.forward is None:
+                        self.try_merge(node, c, other)
+                return
+        self.start(node)
+
+    def join(self, node: Tensor, c: Cluster) -> bool:
+        if len(c.maps) >= LIMIT:
+            return False
+        reduces = node.op in REDUCTIONS
+        axes = self.reduction_map(node, c) if reduces else self.infer_map(node, c)
+        if axes is None or (not reduces and not self.agrees(node, axes, c)):
+            return False
+        inner = c.inner
+        if reduces:
+            operand_map, inner = axes, self.reduced_axes(node, axes)
+            if not inner or (c.inner and c.inner != inner):
+                return False
+            axes = tuple(m for k, m in enumerate(operand_map) if k not in node.attrs["axis"])
+        if node.op is index.gather and self.cluster(self.source(node.inputs[0])) is c:
+            return False
+        outside = [s for s in map(self.source, node.inputs) if self.cluster(s) is not c]
+        if self.path_through_outside(c, [*outside, *node.after]):
+            return False
+        c.inner = inner
+        if reduces:
+            c.operand_maps[node] = operand_map
+        self.add(node, axes, c)
+        return True
+
+    def reduced_axes(self, node: Tensor, operand_map: AxisMap) -> frozenset[int]:
+        return frozenset(m for k in node.attrs["axis"] if (m := operand_map[k]) is not None)
+
+    def reduction_map(self, node: Tensor, c: Cluster) -> AxisMap | None:
+        """The axis map of a reduction's operand in ``c``, if it runs along the whole space."""
+        ((operand, source, plain),) = self.operands(node)
+        if not plain or self.cluster(source) is not c:
+            return None
+        reached = _reach_operand(operand, source)
+        axes: list[int | None] = [None] * operand.ndim
+        for axis, mapped in zip(reached, c.maps[source], strict=True):
+            if axis is not None:
+                axes[axis] = mapped
+        whole = sorted(m for m in axes if m is not None) == list(range(len(c.space)))
+        return tuple(axes) if whole else None
+
+    def add(self, node: Tensor, axes: AxisMap, c: Cluster) -> None:
+        c.maps[node] = axes
+        c.last = max(c.last, self.position[node])
+        self.home[node] = c
+
+    def start(self, node: Tensor) -> None:
+        full = node.inputs[0].shape if node.op in REDUCTIONS else node.shape
+        numbered = iter(range(len(full)))
+        axes = tuple(None if type(d) is int and d == 1 else next(numbered) for d in full)
+        c = Cluster(tuple(d for d in full if not (type(d) is int and d == 1)))
+        c.first = c.last = self.position[node]
+        if node.op in REDUCTIONS:
+            c.inner = self.reduced_axes(node, axes)
+            c.operand_maps[node] = axes
+            axes = tuple(m for k, m in enumerate(axes) if k not in node.attrs["axis"])
+        self.add(node, axes, c)
+
+    def try_merge(self, node: Tensor, c: Cluster, other: Cluster) -> None:
+        """Merge ``other``, which also feeds ``node``, into ``c`` where that is possible."""
+        if len(c.maps) + len(other.maps) > LIMIT:
+            return
+        embedding = self.embed(node, c, other)
+        if embedding is None:
+            return
+        inner = frozenset(embedding[k] for k in other.inner)
+        if inner and c.inner and inner != c.inner:
+            return
+        merged_inner = c.inner or inner
+        if inner and len(other.space) != len(c.space):
+            return
+        if len(other.space) < len(c.space) and set(embedding) != set(range(len(c.space))) - merged_inner:
+            return  # it would be computed again and again
+        if not self.compatible(c, other, embedding):
+            return
+        if self.path_through_outside(c, self.reads(other)) or self.path_through_outside(
+            other, [r for r in self.reads(c) if self.cluster(r) is not other]
+        ):
+            return
+        c.inner = merged_inner
+        c.first, c.last = min(c.first, other.first), max(c.last, other.last)
+        for moved, kept in ((other.maps, c.maps), (other.operand_maps, c.operand_maps)):
+            for m, axes in moved.items():
+                kept[m] = tuple(None if a is None else embedding[a] for a in axes)
+        c.maps = dict(sorted(c.maps.items(), key=lambda item: self.position[item[0]]))
+        other.forward = c
+
+    def embed(self, node: Tensor, c: Cluster, other: Cluster) -> tuple[int, ...] | None:
+        """For each axis of ``other``'s space the axis of ``c``'s it coincides with."""
+        found: dict[int, int] = {}
+        for operand, source, plain in self.operands(node):
+            if self.cluster(source) is not other:
+                continue
+            if not plain:
+                return None
+            wanted = _pull(node, c.maps[node], operand, source)
+            for theirs, ours in zip(other.maps[source], wanted, strict=True):
+                if theirs is None:
+                    continue
+                if ours is None or found.setdefault(theirs, ours) != ours:
+                    return None
+        completed = _complete(other.space, found, c.space)
+        if completed is None or any(a is None for a in completed):
+            return None
+        axes = tuple(a for a in completed if a is not None)
+        return axes if len(set(axes)) == len(axes) else None
+
+    def compatible(self, c: Cluster, other: Cluster, embedding: tuple[int, ...]) -> bool:
+        """Whether members of each read those of the other along their own axis maps."""
+        moved = {
+            m: tuple(None if a is None else embedding[a] for a in axes) for m, axes in other.maps.items()
+        }
+        for readers, read, maps in ((c.maps, moved, c.maps), (moved, c.maps, moved)):
+            for m in readers:
+                if m.op is index.gather and self.source(m.inputs[0]) in read:
+                    return False
+                for operand, source, plain in self.operands(m):
+                    if source not in read:
+                        continue
+                    if m.op in REDUCTIONS or not plain:
+                        return False
+                    if _pull(m, maps[m], operand, source) != read[source]:
+                        return False
+        return True
+
+    # ---- the whole ---------------------------------------------------------------------------
+
+    def run(self, outputs: Sequence[Tensor]) -> Partition:
+        for node in self.order:
+            if is_fusable(node) and not is_free(node):
+                self.place(node)
+        return Partition(self.schedule(), self.stored(outputs))
+
+    def stored(self, outputs: Sequence[Tensor]) -> dict[Tensor, None]:
+        """Variables read outside the step that computes them."""
+        out: dict[Tensor, None] = {}
+        for node in self.order:
+            if is_free(node):
+                continue
+            c = self.cluster(node)
+            if c is None:
+                out[node] = None
+            for i in node.inputs:
+                s = self.source(i)
+                if s.inputs and (c is None or self.cluster(s) is not c or self._reread(node, i, s)):
+                    out[s] = None
+        for o in outputs:
+            s = self.source(o)
+            if s.inputs:
+                out[s] = None
+        return out
+
+    def _reread(self, node: Tensor, operand: Tensor, source: Tensor) -> bool:
+        return node.op is index.gather and operand is node.inputs[0]
+
+    def schedule(self) -> list[Cluster | Tensor]:
+        """Clusters and single operations, each after what it reads."""
+        done: set[int] = set()
+        steps: list[Cluster | Tensor] = []
+        for node in self.order:
+            if is_free(node):
+                continue
+            c = self.cluster(node)
+            root: Cluster | Tensor = c if c is not None else node
+            stack: list[tuple[Cluster | Tensor, list[Tensor]]] = [(root, list(self.reads(root)))]
+            while stack:
+                step, left = stack[-1]
+                if id(step) in done:
+                    stack.pop()
+                    continue
+                while left:
+                    r = left.pop()
+                    if is_free(r):
+                        continue
+                    rc = self.cluster(r)
+                    below: Cluster | Tensor = rc if rc is not None else r
+                    if id(below) not in done and below is not step:
+                        stack.append((below, list(self.reads(below))))
+                        break
+                else:
+                    done.add(id(step))
+                    steps.append(step)
+                    stack.pop()
+        return steps
+
+
+def _reach_operand(operand: Tensor, source: Tensor) -> AxisMap:
+    """For each axis of ``source`` the axis of ``operand`` it is seen as (None: size 1 or stretched away)."""
+    return follow_chain(tuple(range(operand.ndim)), operand, source)
+
+
+def follow_chain(axes: AxisMap, operand: Tensor, source: Tensor) -> AxisMap:
+    """An axis map of ``operand`` carried down a chain of axis views to ``source``."""
+    n = operand
+    while n is not source:
+        axes = follow(axes, n)
+        n = n.inputs[0]
+    return tuple(
+        None if type(d) is int and d == 1 else m for m, d in zip(axes, source.shape, strict=True)
+    )
+
+
+def _aligned(node: Tensor, axes: AxisMap, operand: Tensor) -> AxisMap:
+    """The axis map of an operand, which aligns with the node at the right and may be stretched."""
+    lead = node.ndim - operand.ndim
+    return tuple(
+        None if type(d) is int and d == 1 else axes[k + lead] for k, d in enumerate(operand.shape)
+    )
+
+
+def operand_axes(node: Tensor, axes: AxisMap, operand: Tensor) -> AxisMap:
+    """The axis map of one operand of a member with the map ``axes``."""
+    if node.op is index.gather:
+        width = node.ndim - (node.inputs[0].ndim - len(node.attrs["axes"]))
+        lead = width - operand.ndim
+        return tuple(
+            None if type(d) is int and d == 1 else axes[k + lead] for k, d in enumerate(operand.shape)
+        )
+    return _aligned(node, axes, operand)
+
+
+def _reach(node: Tensor, operand: Tensor, source: Tensor) -> AxisMap:
+    """For each axis of ``source`` the axis of ``node`` it runs along."""
+    return follow_chain(operand_axes(node, tuple(range(node.ndim)), operand), operand, source)
+
+
+def _pull(node: Tensor, axes: AxisMap, operand: Tensor, source: Tensor) -> AxisMap:
+    return follow_chain(operand_axes(node, axes, operand), operand, source)
+
+
+def _complete(
+    dims: tuple[Dim, ...], found: dict[int, int], space: tuple[Dim, ...]
+) -> AxisMap | None:
+    """Fill the axes nothing is known of with unused axes of the space, in order and of equal extent."""
+    out: list[int | None] = []
+    used = set(found.values())
+    for k, d in enumerate(dims):
+        if k in found:
+            if space[found[k]] != d and not _same(space[found[k]], d):
+                return None
+            out.append(found[k])
+        elif type(d) is int and d == 1:
+            out.append(None)
+        else:
+            free = [s for s in range(len(space)) if s not in used and space[s] == d]
+            if not free:
+                return None
+            out.append(free[0])
+            used.add(free[0])
+    return tuple(out)
+
+
+def _same(a: Dim, b: Dim) -> bool:
+    """Two sizes that an operation has equated: they are checked to be equal before anything runs."""
+    return not (type(a) is int and type(b) is int)
+
+
+def partition(outputs: Sequence[Tensor]) -> Partition:
+    """The kernels that compute the (prepared) outputs."""
+    return _Partitioner(outputs).run(outputs)
+

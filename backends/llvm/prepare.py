@@ -1,0 +1,128 @@
+"""The graph as kernels want it: row functions spelled out, copies made explicit where no view exists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from symgraph import functions as f
+from symgraph.functions.variables import number
+from symgraph.graph import Graph, topological
+from symgraph.op import Op
+from symgraph.ops import elementwise, reduction, shape
+from symgraph.ops.product import matmul
+from symgraph.origins import with_origin
+from symgraph.backends.llvm.views import View, compose, whole
+from symgraph.passes.rebuild import rebuilt
+from symgraph.sizes import product
+from symgraph.tensor import Tensor, apply
+from symgraph.types import TensorType
+
+__all__ = ["copy", "prepare"]
+
+#: A contiguous copy of a view: the one op that only this backend knows.
+copy = Op("copy", lambda types, attrs, equations: TensorType(types[0].dtype, types[0].shape), lambda x: x)
+
+
+def _shifted(x: Tensor, axis: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """The shift of softmax (the maximum where finite, else 0), and x minus it."""
+    top = f.max(x, axis=axis, keepdims=True)
+    shift = f.where(f.isfinite(top), top, number(0, x.dtype))
+    return shift, f.subtract(x, shift)
+
+
+def _softmax(node: Tensor, x: Tensor) -> Tensor:
+    axis = node.attrs["axis"]
+    e = f.exp(_shifted(x, axis)[1])
+    return f.divide(e, f.sum(e, axis=axis, keepdims=True))
+
+
+def _log_softmax(node: Tensor, x: Tensor) -> Tensor:
+    axis = node.attrs["axis"]
+    moved = _shifted(x, axis)[1]
+    return f.subtract(moved, f.log(f.sum(f.exp(moved), axis=axis, keepdims=True)))
+
+
+def _logsumexp(node: Tensor, x: Tensor) -> Tensor:
+    axis = node.attrs["axis"]
+    shift, moved = _shifted(x, axis)
+    return f.add(f.log(f.sum(f.exp(moved), axis=axis)), f.squeeze(shift, axis))
+
+
+def _item(node: Tensor, both: Tensor) -> Tensor:
+    """One half of max_and_argmax; the two reductions share one loop."""
+    op = (reduction.max_, reduction.argmax)[node.attrs["index"]]
+    return apply(op, both.inputs, tuple(both.attrs.items()))
+
+
+def _trivial(node: Tensor, x: Tensor) -> Tensor:
+    """A reduction over axes of size 1 only moves nothing."""
+    axis = node.attrs["axis"]
+    if any(not (type(x.shape[k]) is int and x.shape[k] == 1) for k in axis):
+        return rebuilt(node, (x,))
+    if node.op in (reduction.argmax, reduction.argmin):
+        return f.broadcast_to(number(0, node.dtype), node.shape)
+    return f.squeeze(x, axis)
+
+
+def _few_batch_axes(node: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """The product kernel takes three batch axes; more are spelled out and joined."""
+    batch = node.shape[:-2]
+    if len(batch) <= 3:
+        return rebuilt(node, (a, b))
+    joined = product(batch)
+    parts = []
+    for x in (a, b):
+        wide = f.broadcast_to(x, (*batch, *x.shape[-2:]))
+        packed = apply(copy, (wide,))
+        parts.append(f.reshape(packed, (joined, *x.shape[-2:])))
+    return f.reshape(f.matmul(*parts), node.shape)
+
+
+_REDUCTIONS = (
+    reduction.sum_, reduction.prod, reduction.max_, reduction.min_, reduction.any_, reduction.all_,
+    reduction.argmax, reduction.argmin,
+)  # fmt: skip
+
+EXPANSIONS: dict[Op, Callable[..., Tensor]] = {
+    reduction.softmax: _softmax,
+    reduction.log_softmax: _log_softmax,
+    reduction.logsumexp: _logsumexp,
+    reduction.item: _item,
+    matmul: _few_batch_axes,
+    **dict.fromkeys(_REDUCTIONS, _trivial),
+}
+
+
+def prepare(graph: Graph) -> list[Tensor]:
+    """The outputs of ``graph`` in kernel form; build inside a private table."""
+    done: dict[Tensor, Tensor] = {}
+    views: dict[Tensor, View] = {}
+    for node in graph.nodes:
+        with with_origin(node.origin):
+            inputs = tuple([done[i] for i in node.inputs])
+            expand = EXPANSIONS.get(node.op)
+            new = expand(node, *inputs) if expand is not None else rebuilt(node, inputs)
+            done[node] = _viewable(new, views)
+    return [done[o] for o in graph.outputs]
+
+
+def _viewable(node: Tensor, views: dict[Tensor, View]) -> Tensor:
+    """The node, its input copied first where a reshape has no view of it."""
+    for n in topological([node], views):
+        if n.op in (shape.slice_, shape.reshape) or n.op in _AXIS:
+            found = compose(n, views[n.inputs[0]])
+            if found is None:
+                packed = apply(copy, (n.inputs[0],))
+                views[packed] = whole(packed)
+                n = rebuilt(n, (packed,))
+                found = compose(n, views[packed])
+                assert found is not None
+                views[n] = found
+                return n
+            views[n] = found
+        else:
+            views[n] = whole(n) if isinstance(n.type, TensorType) else View(n, 0, (), ())
+    return node
+
+
+_AXIS = (shape.permute_dims, shape.expand_dims, shape.squeeze, shape.broadcast_to, elementwise.stop_gradient)

@@ -1,0 +1,121 @@
+"""How reductions accumulate: identity, combination, and the fixed order of floating-point sums.
+
+A floating-point sum adds blocks of ``BLOCK`` vectors (or rows) plainly and collects the block sums
+with compensation (two-sum), so that long sums lose less than pairwise ones do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from symgraph.backends.llvm.builder import Builder, Value, lanes_of, vector_type
+from symgraph.backends.llvm.elementwise import LOWER
+from symgraph.op import Op
+from symgraph.ops import elementwise as e
+from symgraph.ops import reduction as r
+from symgraph.types import DType
+
+__all__ = [
+    "BLOCK", "better", "combine", "first_best", "horizontal", "identity", "is_compensated", "is_position",
+    "position_type", "settle", "two_sum",
+]  # fmt: skip
+
+BLOCK = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One reduction: its identity and the element-wise op that combines two partial results."""
+
+    identity: Callable[[DType], Any]
+    op: Op
+
+
+RULES: dict[Op, Rule] = {
+    r.sum_: Rule(lambda d: 0, e.add),
+    r.prod: Rule(lambda d: 1, e.multiply),
+    r.max_: Rule(r.lowest, e.maximum),
+    r.min_: Rule(r.highest, e.minimum),
+    r.any_: Rule(lambda d: False, e.logical_or),
+    r.all_: Rule(lambda d: True, e.logical_and),
+}
+
+
+def is_compensated(op: Op, dtype: DType) -> bool:
+    """Whether this is a floating-point sum."""
+    return op is r.sum_ and dtype.kind == "f"
+
+
+def is_position(op: Op) -> bool:
+    """Whether the reduction carries a position beside a value."""
+    return op in (r.argmax, r.argmin)
+
+
+def identity(b: Builder, op: Op, dtype: DType, type_: str) -> Value:
+    """What a reduction of nothing gives, for positions the value part."""
+    if is_position(op):
+        return b.const(type_, r.lowest(dtype) if op is r.argmax else r.highest(dtype))
+    return b.const(type_, RULES[op].identity(dtype))
+
+
+def combine(b: Builder, op: Op, dtype: DType, acc: Value, v: Value) -> Value:
+    return LOWER[RULES[op].op](b, dtype, [acc, v])
+
+
+def two_sum(b: Builder, high: Value, low: Value, s: Value) -> tuple[Value, Value]:
+    """high + s with the rounding error added to low."""
+    total = b.fadd(high, s)
+    back = b.fsub(total, high)
+    error = b.fadd(b.fsub(high, b.fsub(total, back)), b.fsub(s, back))
+    return total, b.fadd(low, error)
+
+
+def settle(b: Builder, high: Value, low: Value) -> Value:
+    """The sum from its two parts; an infinite or NaN high part stands alone."""
+    finite = b.fcmp("olt", b.intrinsic("llvm.fabs", high), b.const(high.type, float("inf")))
+    return b.select(finite, b.fadd(high, low), high)
+
+
+def horizontal(b: Builder, op: Op, dtype: DType, v: Value) -> Value:
+    """All lanes combined to one scalar, halving the vector each time."""
+    lanes = lanes_of(v.type)
+    while lanes > 1:
+        lanes //= 2
+        if lanes == 1:
+            low, high = b.extract(v, 0), b.extract(v, 1)
+        else:
+            low = b.shuffle(v, None, range(lanes))
+            high = b.shuffle(v, None, range(lanes, 2 * lanes))
+        v = combine(b, op, dtype, low, high)
+    return v
+
+
+def better(b: Builder, op: Op, dtype: DType, v: Value, best: Value) -> Value:
+    """Whether ``v`` beats ``best``: strictly, and the first NaN beats everything."""
+    name = e.greater if op is r.argmax else e.less
+    wins = LOWER[name](b, dtype, [v, best])
+    if dtype.kind != "f":
+        return wins
+    return b.or_(wins, b.and_(b.fcmp("uno", v, v), b.fcmp("ord", best, best)))
+
+
+def first_best(b: Builder, op: Op, dtype: DType, best: Value, at: Value) -> Value:
+    """The position of the best lane, the lowest one among equals."""
+    lanes = lanes_of(best.type)
+    value, place = b.extract(best, 0), b.extract(at, 0)
+    for lane in range(1, lanes):
+        v, p = b.extract(best, lane), b.extract(at, lane)
+        same = LOWER[e.equal](b, dtype, [v, value])
+        if dtype.kind == "f":
+            same = b.or_(same, b.and_(b.fcmp("uno", v, v), b.fcmp("uno", value, value)))
+        earlier = b.and_(same, b.icmp("slt", p, place))
+        take = b.or_(better(b, op, dtype, v, value), earlier)
+        value, place = b.select(take, v, value), b.select(take, p, place)
+    return place
+
+
+def position_type(lanes: int) -> str:
+    return vector_type("i64", lanes)
+

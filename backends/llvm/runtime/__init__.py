@@ -1,0 +1,1 @@
+"""The call entry: from a Python call to kernels and back, in code emitted once per process."""

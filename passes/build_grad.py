@@ -1,0 +1,350 @@
+"""Reverse mode: append derivative nodes to the graph (Algorithms 6.5 and 6.6, without recursion).
+
+The driver knows no operation. Nodes between the targets and z are visited in reverse topological
+order; each hands its cotangent to ``bprop``, and what comes back is added up by input position.
+
+A cotangent may carry a mask: the elements off the mask are zero because something (``where``,
+``maximum``, ``max``, ...) did not select them. Multiplying such a zero by an infinite or NaN local
+derivative must not make a NaN, so the product is taken under the mask. The mask itself is built only
+if somebody asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from symgraph import functions as f
+from symgraph.errors import GradientError, ShapeError
+from symgraph.functions.variables import number
+from symgraph.graph import Graph
+from symgraph.op import Derivative, Undefined
+from symgraph.ops import elementwise, leaves
+from symgraph.ops.reduction import item
+from symgraph.origins import deriving, root_line
+from symgraph.passes.derivatives.forms import Masked, Selected, derivative_of, unbroadcast
+from symgraph.tensor import Tensor, describe, leaf
+from symgraph.types import TupleType, shape_text
+
+__all__ = [
+    "Cotangent", "active_nodes", "bprop", "build_grad", "is_known_finite", "transpose_linear",
+]  # fmt: skip
+
+
+class Mask:
+    """A boolean tensor, made from other masks when first asked for."""
+
+    __slots__ = ("_make", "_needs", "_value")
+
+    def __init__(self, make: Callable[..., Tensor], *needs: Mask) -> None:
+        self._make, self._needs = make, needs
+        self._value: Tensor | None = None
+
+    def get(self) -> Tensor:
+        """The mask; those it is made from come first, without recursion."""
+        waiting = [self]
+        while waiting:
+            mask = waiting[-1]
+            missing = [n for n in mask._needs if n._value is None]
+            if missing and mask._value is None:
+                waiting.extend(missing)
+                continue
+            waiting.pop()
+            if mask._value is None:
+                mask._value = mask._make(*[n._value for n in mask._needs])
+                mask._needs = ()
+        assert self._value is not None
+        return self._value
+
+
+@dataclass(frozen=True, slots=True)
+class Cotangent:
+    """The gradient arriving at a node: its value, and the mask off which it is a strong zero."""
+
+    value: Tensor
+    mask: Mask | None = None
+
+
+Arriving = Cotangent | Undefined
+
+
+def active_nodes(
+    graph: Graph, targets: Iterable[Tensor], constants: Iterable[Tensor] = ()
+) -> set[Tensor]:
+    """The targets and every node that depends on one, not looking through constants."""
+    active = set(targets)
+    blocked = set(constants)
+    for node in graph.nodes:
+        if node in active or node in blocked or node.op is elementwise.stop_gradient:
+            continue
+        for i in node.inputs:
+            if i in active:
+                active.add(node)
+                break
+    return active
+
+
+def build_grad(
+    graph: Graph,
+    z: Tensor | Mapping[Tensor, Tensor],
+    targets: Iterable[Tensor],
+    consider_constant: Iterable[Tensor] = (),
+) -> dict[Tensor, Tensor | Undefined]:
+    """Append to ``graph`` the gradient of z with respect to the targets; returns the ``grad_table``.
+
+    ``z`` is one scalar, or a mapping from variables to their cotangents. The table holds every node
+    that was reached, targets and intermediate nodes alike: a tensor of the node's shape and dtype, or
+    the reason why the derivative is undefined. A target that is missing is not connected to z.
+    """
+    targets = list(targets)
+    seeds = dict(z) if isinstance(z, Mapping) else {z: _one(z)}
+    graph.append([*seeds, *targets, *seeds.values()])
+    constants = set(consider_constant)
+    active = active_nodes(graph, targets, constants)
+    arriving: dict[Tensor, list[Any]] = {s: [Cotangent(g)] for s, g in seeds.items() if s in active}
+    table: dict[Tensor, Tensor | Undefined] = {}
+    for node in [n for n in reversed(graph.nodes) if n in active]:
+        parts = arriving.pop(node, None)
+        if parts is None:
+            continue
+        with deriving(node, "bprop"):
+            total = (
+                _accumulate_tuple(node, parts) if isinstance(node.type, TupleType) else _sum(parts)
+            )
+            if not isinstance(node.type, TupleType):
+                table[node] = total.value if isinstance(total, Cotangent) else total
+            if node in constants or not any(i in active for i in node.inputs):
+                continue
+            for source, part in _contributions(node, total, active):
+                arriving.setdefault(source, []).append(part)
+    graph.append(g for g in table.values() if isinstance(g, Tensor))
+    return table
+
+
+def _one(z: Tensor) -> Tensor:
+    if z.ndim != 0:
+        raise ShapeError(
+            f"build_grad: {describe(z)} has shape {shape_text(z.shape)}; only a scalar has a gradient "
+            "(reduce it with sg.sum or sg.mean, or use sg.vjp or sg.jacobian)"
+        )
+    if z.dtype.kind != "f":
+        raise GradientError(
+            f"build_grad: {describe(z)} is {z.dtype.name}; a floating-point cost is needed"
+        )
+    return number(1, z.dtype)
+
+
+def _sum(parts: list[Arriving]) -> Arriving:
+    total: Cotangent | None = None
+    for part in parts:
+        if isinstance(part, Undefined):
+            return part
+        total = part if total is None else _plus(total, part)
+    assert total is not None
+    return total
+
+
+def _plus(a: Cotangent, b: Cotangent) -> Cotangent:
+    mask = None
+    if a.mask is not None and b.mask is not None:
+        mask = Mask(f.logical_or, a.mask, b.mask)
+    return Cotangent(f.add(a.value, b.value), mask)
+
+
+def _accumulate_tuple(node: Tensor, parts: list[Any]) -> Any:
+    """Cotangents of the results of an op with several: a tuple, None where absent; or why undefined."""
+    slots: list[list[Arriving]] = [[] for _ in node.type.items]
+    for index, part in parts:
+        slots[index].append(part)
+    totals = [_sum(s) if s else None for s in slots]
+    return next((t for t in totals if isinstance(t, Undefined)), tuple(totals))
+
+
+def _contributions(node: Tensor, g: Any, active: set[Tensor]) -> Iterable[tuple[Tensor, Any]]:
+    if node.op is item:
+        return [(node.inputs[0], (node.attrs["index"], _item_cotangent(node, g)))]
+    if isinstance(g, Undefined):
+        return [(i, g) for i in dict.fromkeys(node.inputs) if i in active]
+    if not isinstance(g, tuple) and node.dtype.kind != "f":
+        return _through_integers(node, active)
+    parts = bprop(node, g, active)
+    return [
+        (i, p) for i, p in zip(node.inputs, parts, strict=True) if p is not None and i in active
+    ]
+
+
+def _item_cotangent(node: Tensor, g: Arriving) -> Arriving:
+    if node.dtype.kind == "f" or isinstance(g, Undefined):
+        return g
+    reason = f"its result {node.attrs['index']} is {node.dtype.name}"
+    return Undefined(_explain(node.inputs[0], reason))
+
+
+def _through_integers(node: Tensor, active: set[Tensor]) -> list[tuple[Tensor, Undefined]]:
+    """The result is not a floating-point number, so nothing upstream has a derivative through it."""
+    rule = derivative_of(node.op)
+    reason = f"its result is {node.dtype.name}"
+    if rule is not None and rule.partials is not None:
+        stated = [p for p in rule.partials(node) if isinstance(p, Undefined)]
+        reason = stated[0].reason if stated else reason
+    undefined = Undefined(_explain(node, reason))
+    return [(i, undefined) for i in dict.fromkeys(node.inputs) if i in active]
+
+
+def _explain(node: Tensor, reason: str) -> str:
+    line = root_line(node.origin)
+    return f"the derivative of {node.op.name}{f' (made at {line})' if line else ''} is undefined: {reason}"
+
+
+def bprop(node: Tensor, g: Any, active: set[Tensor] | None = None) -> tuple[Any, ...]:
+    """One cotangent (or None, or Undefined) for each input of ``node``, as eq. 6.54 demands.
+
+    ``g`` is the node's :class:`Cotangent` (a tuple of them for several results). Inputs are treated
+    as distinct, repeated ones too.
+    """
+    rule = derivative_of(node.op)
+    if rule is None:
+        raise GradientError(
+            f"{node.op.name} has no derivative; give the Op a Derivative (see docs: adding an op)"
+        )
+    if rule.partials is not None:
+        return _from_partials(node, g, rule.partials(node), active)
+    if isinstance(g, tuple):
+        values: Any = tuple(None if c is None else c.value for c in g)
+    else:
+        values = g.value
+    if rule.transpose is not None and isinstance(g, Cotangent):
+        masks: list[Mask | None] = [None] * len(node.inputs)
+        if rule.structural and g.mask is not None:
+            masks = _moved(rule, node, g.mask)
+        parts = rule.transpose(node, values)
+        return tuple(_wrap(node, v, m) for v, m in zip(parts, masks, strict=True))
+    parts = (
+        rule.bprop(node, values) if rule.bprop is not None else _transposed_jvp(rule, node, values)
+    )
+    return tuple(_wrap(node, v, None) for v in parts)
+
+
+def _transposed_jvp(rule: Derivative, node: Tensor, values: Any) -> tuple[Any, ...]:
+    """The cotangents of an op that states only its ``jvp``: the transpose of that linear map."""
+    if rule.jvp is None:
+        raise GradientError(
+            f"the Derivative of {node.op.name} is empty; give it partials, transpose or bprop"
+        )
+    directions = [
+        leaf(leaves.input_, {}, i.type, None) if i.dtype.kind == "f" else None for i in node.inputs
+    ]
+    tangents = rule.jvp(node, tuple(directions))
+    pairs = (
+        zip(tangents, values, strict=True) if isinstance(values, tuple) else [(tangents, values)]
+    )
+    return transpose_linear(pairs, directions)
+
+
+def transpose_linear(
+    pairs: Iterable[tuple[Any, Any]], leaves_: Iterable[Tensor | None]
+) -> tuple[Any, ...]:
+    """The transpose of a linear map, given as expressions in fresh leaves paired with their cotangents."""
+    seeds: dict[Tensor, Tensor] = {}
+    for expression, g in pairs:
+        if isinstance(expression, Tensor) and g is not None:
+            seeds[expression] = f.add(seeds[expression], g) if expression in seeds else g
+    given = list(leaves_)
+    table = build_grad(Graph([*seeds]), seeds, [x for x in given if x is not None])
+    return tuple([None if x is None else table.get(x) for x in given])
+
+
+def _wrap(node: Tensor, value: Any, mask: Mask | None) -> Any:
+    if value is None:
+        return None
+    if isinstance(value, Undefined):
+        return Undefined(_explain(node, value.reason))
+    if isinstance(value, Masked):
+        kept = value.mask
+        return Cotangent(value.value, Mask(lambda: kept))
+    return Cotangent(value, mask)
+
+
+def _moved(rule: Derivative, node: Tensor, mask: Mask) -> list[Mask | None]:
+    """The mask sent through a structural op: transposed as numbers, nonzero where any part was live."""
+
+    def live(position: int, elements: Tensor) -> Tensor:
+        assert rule.transpose is not None
+        return f.greater(rule.transpose(node, _indicator(elements, node))[position], 0)
+
+    return [Mask(partial(live, k), mask) for k in range(len(node.inputs))]
+
+
+def _indicator(mask: Tensor, like: Tensor) -> Tensor:
+    """The mask as numbers 0 and 1, of the shape and dtype of ``like``."""
+    return f.astype(f.broadcast_to(mask, like.shape), like.dtype)
+
+
+_KEEP_FINITE = frozenset({"astype", "negative", "broadcast_to", "sin", "cos"})
+
+
+def is_known_finite(x: Any) -> bool:
+    """Whether a value is finite whatever the inputs are: a finite number, literal or size."""
+    if not isinstance(x, Tensor):
+        return bool(np.isfinite(x))
+    for _ in range(8):  # a few steps: this is asked once a node, so it must not walk the graph
+        if x.op is leaves.size or x.dtype.kind != "f":
+            return True
+        if x.op is leaves.constant:
+            return bool(np.isfinite(x.attrs["value"]).all())
+        if x.op.name not in _KEEP_FINITE:
+            return False
+        x = x.inputs[0]
+    return False
+
+
+def _from_partials(
+    node: Tensor, g: Cotangent, local: tuple[Any, ...], active: set[Tensor] | None
+) -> tuple[Any, ...]:
+    out: list[Any] = []
+    for x, p in zip(node.inputs, local, strict=True):
+        if p is None or (active is not None and x not in active):
+            out.append(None)
+        elif isinstance(p, Undefined):
+            out.append(Undefined(_explain(node, p.reason)))
+        else:
+            out.append(_shrink(_times(node, g, p), x))
+    return tuple(out)
+
+
+def _times(node: Tensor, g: Cotangent, p: Any) -> Cotangent:
+    if isinstance(p, Selected):
+        return _select(node, g, p)
+    if not isinstance(p, Tensor) and p in (1, -1):
+        return Cotangent(g.value if p == 1 else f.negative(g.value), g.mask)
+    value = f.multiply(g.value, p)
+    if g.mask is None or is_known_finite(p):
+        return Cotangent(value, g.mask)
+    return Cotangent(f.where(g.mask.get(), value, number(0, g.value.dtype)), g.mask)
+
+
+def _select(node: Tensor, g: Cotangent, p: Selected) -> Cotangent:
+    keep = p.mask
+    if g.mask is not None and not is_known_finite(p.weight):
+        keep = f.logical_and(keep, g.mask.get())
+    value = g.value if not isinstance(p.weight, Tensor) else f.multiply(g.value, p.weight)
+    chosen = Mask(lambda: p.mask)
+    both = chosen if g.mask is None else Mask(f.logical_and, chosen, g.mask)
+    return Cotangent(f.where(keep, value, number(0, value.dtype)), both)
+
+
+def _shrink(g: Cotangent, x: Tensor) -> Cotangent:
+    """The cotangent of an input that was stretched to the node's shape: summed back."""
+    value = unbroadcast(g.value, x)
+    mask = g.mask
+    if mask is None or value is g.value:
+        return Cotangent(value, mask)
+
+    def live(elements: Tensor) -> Tensor:
+        return f.greater(unbroadcast(_indicator(elements, g.value), x), 0)
+
+    return Cotangent(value, Mask(live, mask))

@@ -1,0 +1,161 @@
+"""Local partial derivatives of element-wise ops: one line an op, from inputs and output y.
+
+Forward and reverse mode both follow from these. None is zero; ``Selected`` is a strong zero off its mask.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from symgraph import functions as f
+from symgraph.functions.variables import number
+from symgraph.op import Derivative, partials
+from symgraph.ops import elementwise as e
+from symgraph.passes.derivatives.forms import Selected, table, undefined
+from symgraph.tensor import Tensor
+
+LN2, LN10 = math.log(2.0), math.log(10.0)
+TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
+
+
+def _half_where_equal(a: Tensor, b: Tensor) -> Tensor:
+    """1 where the operands differ, 1/2 where they tie: ties share equally."""
+    return f.where(f.equal(a, b), number(0.5, a.dtype), number(1, a.dtype))
+
+
+def _maximum(a: Tensor, b: Tensor, y: Tensor) -> tuple[Any, ...]:
+    weight = _half_where_equal(a, b)
+    return Selected(f.greater_equal(a, b), weight), Selected(f.greater_equal(b, a), weight)
+
+
+def _minimum(a: Tensor, b: Tensor, y: Tensor) -> tuple[Any, ...]:
+    weight = _half_where_equal(a, b)
+    return Selected(f.less_equal(a, b), weight), Selected(f.less_equal(b, a), weight)
+
+
+def _clip(x: Tensor, lo: Tensor, hi: Tensor, y: Tensor) -> tuple[Any, ...]:
+    crossed = f.greater(lo, hi)  # then the upper bound is taken everywhere
+    low, high = f.less(x, lo), f.logical_or(f.greater(x, hi), crossed)
+    inside = f.logical_not(f.logical_or(low, high))
+    return Selected(inside), Selected(f.logical_and(low, f.logical_not(crossed))), Selected(high)
+
+
+def _pow(x: Tensor, p: Tensor, y: Tensor) -> tuple[Any, ...]:
+    # p x^(p-1) is 0 for p = 0 even at x = 0; y log x is 0 where x = 0 and p > 0. The masks hold no more
+    # points than these: elsewhere the formulas are right and so are their derivatives.
+    origin = f.equal(x, 0)
+    flat = f.logical_and(origin, f.equal(p, 0))
+    base = Selected(f.logical_not(flat), p * f.pow(x, p - 1))
+    steady = f.logical_and(origin, f.greater(p, 0))
+    exponent = Selected(f.logical_not(steady), y * f.log(x))
+    return base, exponent
+
+
+def _remainder(x: Tensor, y: Tensor, out: Tensor) -> tuple[Any, ...]:
+    return 1, -f.floor_divide(x, y)
+
+
+def _atan2(a: Tensor, b: Tensor, y: Tensor) -> tuple[Any, ...]:
+    # Scaled by the larger leg, so that squares neither overflow nor underflow.
+    scale = f.stop_gradient(f.maximum(f.abs(a), f.abs(b)))
+    u, v = a / scale, b / scale
+    r = (u * u + v * v) * scale
+    return v / r, -u / r
+
+
+def _logaddexp(a: Tensor, b: Tensor, y: Tensor) -> tuple[Any, ...]:
+    same = f.logical_and(f.equal(a, b), f.isinf(a))  # a - b would be NaN for two equal infinities
+    gap = f.where(same, number(0, a.dtype), a - b)
+    return f.sigmoid(gap), f.sigmoid(-gap)
+
+
+def _xlogy(x: Tensor, y: Tensor, out: Tensor) -> tuple[Any, ...]:
+    origin = f.logical_and(f.equal(x, 0), f.equal(y, 0))
+    return f.log(y), Selected(f.logical_not(origin), x / y)
+
+
+COMPARISON = "a comparison is piecewise constant; its derivative is zero or does not exist"
+DISCRETE = "its results are discrete"
+
+table(
+    {
+        # ---- arithmetic --------------------------------------------------------------------------
+        e.add: partials(lambda a, b, y: (1, 1)),
+        e.subtract: partials(lambda a, b, y: (1, -1)),
+        e.multiply: partials(lambda a, b, y: (b, a)),
+        e.divide: partials(lambda a, b, y: (1 / b, -(y / b))),
+        e.floor_divide: partials(lambda a, b, y: (None, None)),
+        e.remainder: partials(_remainder),
+        e.negative: partials(lambda x, y: (-1,)),
+        e.reciprocal: partials(lambda x, y: (-(y * y),)),
+        e.square: partials(lambda x, y: (2 * x,)),
+        e.sqrt: partials(lambda x, y: (0.5 / y,)),
+        e.cbrt: partials(lambda x, y: (1 / (3 * y * y),)),
+        e.abs_: partials(lambda x, y: (f.sign(x),)),
+        e.sign: partials(lambda x, y: (None,)),
+        e.power: partials(_pow),
+        # ---- selection ---------------------------------------------------------------------------
+        e.maximum: partials(_maximum),
+        e.minimum: partials(_minimum),
+        e.clip: partials(_clip),
+        e.relu: partials(lambda x, y: (Selected(x > 0),)),
+        e.where: partials(lambda c, a, b, y: (None, Selected(c), Selected(f.logical_not(c)))),
+        # ---- exponentials and logarithms ---------------------------------------------------------
+        e.exp: partials(lambda x, y: (y,)),
+        e.exp2: partials(lambda x, y: (LN2 * y,)),
+        e.expm1: partials(lambda x, y: (f.exp(x),)),
+        e.log: partials(lambda x, y: (1 / x,)),
+        e.log2: partials(lambda x, y: ((1 / LN2) / x,)),
+        e.log10: partials(lambda x, y: ((1 / LN10) / x,)),
+        e.log1p: partials(lambda x, y: (1 / (1 + x),)),
+        e.logaddexp: partials(_logaddexp),
+        e.xlogy: partials(_xlogy),
+        e.sigmoid: partials(lambda x, y: (y * f.sigmoid(-x),)),
+        e.softplus: partials(lambda x, y: (f.sigmoid(x),)),
+        e.logit: partials(lambda x, y: (1 / (x * (1 - x)),)),
+        # ---- trigonometric, hyperbolic, error function -------------------------------------------
+        e.sin: partials(lambda x, y: (f.cos(x),)),
+        e.cos: partials(lambda x, y: (-f.sin(x),)),
+        e.tan: partials(lambda x, y: (1 + y * y,)),
+        e.asin: partials(lambda x, y: (1 / f.sqrt((1 - x) * (1 + x)),)),
+        e.acos: partials(lambda x, y: (-1 / f.sqrt((1 - x) * (1 + x)),)),
+        e.atan: partials(lambda x, y: (1 / (1 + x * x),)),
+        e.atan2: partials(_atan2),
+        e.sinh: partials(lambda x, y: (f.cosh(x),)),
+        e.cosh: partials(lambda x, y: (f.sinh(x),)),
+        e.tanh: partials(lambda x, y: ((1 - y) * (1 + y),)),
+        e.asinh: partials(lambda x, y: (1 / f.sqrt(1 + x * x),)),
+        e.acosh: partials(lambda x, y: (1 / (f.sqrt(x - 1) * f.sqrt(x + 1)),)),
+        e.atanh: partials(lambda x, y: (1 / ((1 - x) * (1 + x)),)),
+        e.erf: partials(lambda x, y: (TWO_OVER_SQRT_PI * f.exp(-x * x),)),
+        e.erfc: partials(lambda x, y: (-TWO_OVER_SQRT_PI * f.exp(-x * x),)),
+        # ---- piecewise constant: derivative 0 ----------------------------------------------------
+        e.floor: partials(lambda x, y: (None,)),
+        e.ceil: partials(lambda x, y: (None,)),
+        e.trunc: partials(lambda x, y: (None,)),
+        e.round_: partials(lambda x, y: (None,)),
+        # ---- undefined, with the reason ----------------------------------------------------------
+        **{
+            op: undefined(COMPARISON)
+            for op in (e.equal, e.not_equal, e.less, e.less_equal, e.greater, e.greater_equal)
+        },
+        **{
+            op: undefined(DISCRETE)
+            for op in (
+                e.logical_and, e.logical_or, e.logical_xor, e.logical_not, e.bitwise_and, e.bitwise_or,
+                e.bitwise_xor, e.bitwise_invert, e.bitwise_left_shift, e.bitwise_right_shift,
+                e.isnan, e.isinf, e.isfinite,
+            )
+        },  # fmt: skip
+        # ---- conversion, markers -----------------------------------------------------------------
+        e.stop_gradient: Derivative(partials=lambda node: (None,)),
+    }
+)
+
+
+def _astype_transpose(node: Tensor, g: Tensor) -> tuple[Any, ...]:
+    return (f.astype(g, node.inputs[0].dtype),)
+
+
+table({e.astype: Derivative(transpose=_astype_transpose, structural=True)})

@@ -1,0 +1,62 @@
+"""Transposes of the ops that move elements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from symgraph import functions as f
+from symgraph.functions.shape import place_node, slice_axis, slice_node
+from symgraph.functions.variables import number
+from symgraph.op import Derivative
+from symgraph.ops import shape as s
+from symgraph.passes.derivatives.forms import linear_op, table, unbroadcast
+from symgraph.sizes import Dim
+from symgraph.tensor import Tensor
+
+
+def _inverse(axes: tuple[int, ...]) -> list[int]:
+    return sorted(range(len(axes)), key=lambda k: axes[k])
+
+
+def _slice_transpose(node: Tensor, g: Tensor) -> Tensor:
+    a = node.attrs
+    return place_node(g, number(0, g.dtype), a["starts"], a["steps"], node.inputs[0].shape)
+
+
+def _place_transpose(node: Tensor, g: Tensor) -> tuple[Any, ...]:
+    x, fill = node.inputs
+    inside = slice_node(g, node.attrs["starts"], node.attrs["steps"], x.shape)
+    if not fill.op.name == "constant":
+        return inside, f.sum(g) - f.sum(inside)
+    return inside, None
+
+
+def _place_tangent(node: Tensor, tangents: tuple[Any, ...]) -> Tensor:
+    x, fill = node.inputs
+    a = node.attrs
+    moved = tangents[0] if tangents[0] is not None else f.zeros_like(x)
+    around = tangents[1] if tangents[1] is not None else number(0, fill.dtype)
+    return place_node(moved, around, a["starts"], a["steps"], a["shape"])
+
+
+def _concat_transpose(node: Tensor, g: Tensor) -> tuple[Any, ...]:
+    axis, at, out = node.attrs["axis"], 0, []
+    start: Dim = at
+    for part in node.inputs:
+        out.append(slice_axis(g, axis, start, part.shape[axis]))
+        start = start + part.shape[axis]
+    return tuple(out)
+
+
+table(
+    {
+        s.reshape: linear_op(lambda node, g: f.reshape(g, node.inputs[0].shape)),
+        s.permute_dims: linear_op(lambda node, g: f.permute_dims(g, _inverse(node.attrs["axes"]))),
+        s.expand_dims: linear_op(lambda node, g: f.squeeze(g, node.attrs["axes"])),
+        s.squeeze: linear_op(lambda node, g: f.reshape(g, node.inputs[0].shape)),
+        s.broadcast_to: linear_op(lambda node, g: unbroadcast(g, node.inputs[0])),
+        s.slice_: linear_op(_slice_transpose),
+        s.place: Derivative(transpose=_place_transpose, jvp=_place_tangent, structural=True),
+        s.concat: Derivative(transpose=_concat_transpose, structural=True),
+    }
+)

@@ -1,0 +1,28 @@
+"""Rebuild a graph with some variables replaced; the common part of substitution and rewriting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from symgraph.graph import topological
+from symgraph.origins import Derived, with_origin
+from symgraph.tensor import Tensor, apply
+
+__all__ = ["rebuilt", "substitute"]
+
+
+def rebuilt(node: Tensor, inputs: tuple[Tensor, ...]) -> Tensor:
+    """``node`` on other inputs; the node itself where they are the same ones."""
+    if all(a is b for a, b in zip(node.inputs, inputs, strict=True)):
+        return node
+    with with_origin(node.origin if node.origin is not None else Derived(node, "rebuild")):
+        return apply(node.op, inputs, tuple(node.attrs.items()))
+
+
+def substitute(outputs: Sequence[Tensor], replacements: Mapping[Tensor, Tensor]) -> list[Tensor]:
+    """The outputs with variables replaced, all at once; what a replacement depends on is kept as it is."""
+    done: dict[Tensor, Tensor] = dict(replacements)
+    for node in topological(outputs):
+        if node not in done:
+            done[node] = rebuilt(node, tuple([done[i] for i in node.inputs]))
+    return [done[o] for o in outputs]

@@ -1,0 +1,208 @@
+"""Identities of arithmetic under their floating-point contracts; signs and literal factors rise."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from symgraph import functions as f
+from symgraph.functions.variables import number, size_value
+from symgraph.ops import OPS
+from symgraph.ops import elementwise as e
+from symgraph.ops import leaves
+from symgraph.op import Op
+from symgraph.passes.rules.pattern import Const, Node, P, Var, call, literal_of
+from symgraph.passes.rules.rule import EXACT, FINITE_ONLY, ROUNDING, STABILISING, Condition, Match, Rule
+from symgraph.sizes import Size
+from symgraph.tensor import Tensor, apply
+
+__all__ = ["ARITHMETIC"]
+
+x, y, z = Var("x"), Var("y"), Var("z")
+c, d = Const("c"), Const("d")
+
+
+def _integer(m: Match) -> bool:
+    return m.node.dtype.kind in "iu"
+
+
+def _floating(m: Match) -> bool:
+    return m.node.dtype.kind == "f"
+
+
+def _finite(name: str) -> Condition:
+    return lambda m: m.facts.finite(m.env[name])
+
+
+def _nonnegative(m: Match) -> bool:
+    return m.facts.nonnegative(m.x)
+
+
+def _zero(m: Match) -> Tensor:
+    return number(0, m.node.dtype)
+
+
+# ---- literal factors -----------------------------------------------------------------------------
+
+
+def _literal(value: float, m: Match) -> Tensor | None:
+    """A literal factor of the node's dtype, if it is a normal number there."""
+    dtype = m.node.dtype
+    if dtype.kind != "f":
+        return None
+    with np.errstate(over="ignore", under="ignore"):
+        size = abs(float(dtype.type(value)))
+    limits = np.finfo(dtype)
+    return number(value, dtype) if float(limits.tiny) <= size <= float(limits.max) else None
+
+
+def _float(x: Tensor) -> float:
+    value = literal_of(x)
+    assert value is not None
+    return float(value)
+
+
+def _scaled(m: Match, value: float, rest: Tensor) -> Tensor | None:
+    new = _literal(value, m)
+    return None if new is None else apply(e.multiply, (new, rest))
+
+
+def _negated_literal(m: Match) -> Tensor:
+    with np.errstate(all="ignore"):
+        value = np.negative(np.asarray(literal_of(m.c), m.node.dtype))
+    return f.constant(value)
+
+
+def _reciprocal_exactly(m: Match) -> Tensor | None:
+    """Division by a power of two is multiplication by its reciprocal, bit for bit."""
+    value = _float(m.c)
+    if value == 0 or not math.isfinite(value) or abs(math.frexp(value)[0]) != 0.5:
+        return None
+    return _scaled(m, 1 / value, m.x)
+
+
+def _reciprocal(m: Match) -> Tensor | None:
+    value = _float(m.c)
+    return None if value == 0 or not math.isfinite(value) else _scaled(m, 1 / value, m.x)
+
+
+def _times(m: Match) -> Tensor | None:
+    return _scaled(m, _float(m.c) * _float(m.d), m.x)
+
+
+def _times_quotient(m: Match) -> Tensor | None:
+    new = _literal(_float(m.c) * _float(m.d), m)
+    return None if new is None else apply(e.divide, (new, m.x))
+
+
+def _plain(x: Tensor) -> bool:
+    return literal_of(x) is None
+
+
+# ---- powers --------------------------------------------------------------------------------------
+
+
+def _exponent(wanted: float) -> Condition:
+    return lambda m: m.node.dtype.kind == "f" and _float(m.c) == wanted
+
+
+def _involutions() -> list[Rule]:
+    ops = [op for op in OPS.values() if "involution" in op.traits]
+    return [Rule(f"{op.name}_twice", call(op, call(op, x)), x, EXACT) for op in ops]
+
+
+def _idempotents() -> list[Rule]:
+    ops = [op for op in OPS.values() if "idempotent" in op.traits]
+    return [_idempotent(op) for op in ops]
+
+
+def _idempotent(op: Op) -> Rule:
+    if "commutative" in op.traits:
+        return Rule(f"{op.name}_same", call(op, x, x), x, EXACT)
+    return Rule(f"{op.name}_twice", call(op, call(op, x)), call(op, x), EXACT)
+
+
+def _size_arithmetic(m: Match) -> Tensor | None:
+    """Sums and products of sizes are sizes."""
+    if m.node.dtype != np.int64 or m.node.ndim:
+        return None
+    a, b = [i.attrs.get("dim", literal_of(i)) for i in m.node.inputs]
+    if type(a) not in (int, Size) or type(b) not in (int, Size):
+        return None
+    dim = a + b if m.node.op is e.add else a - b if m.node.op is e.subtract else a * b
+    return size_value(dim, m.node.dtype)
+
+
+# fmt: off
+ARITHMETIC: tuple[Rule, ...] = (
+    # ---- neutral elements ------------------------------------------------------------------------
+    Rule("add_negative_zero",  P.add(x, -0.0),         x, EXACT),
+    Rule("add_zero_integer",   P.add(x, 0),            x, EXACT, _integer),
+    Rule("add_zero",           P.add(x, 0.0),          x, ROUNDING),
+    Rule("subtract_zero",      P.subtract(x, 0.0),     x, EXACT),
+    Rule("subtract_zero_integer", P.subtract(x, 0),    x, EXACT, _integer),
+    Rule("multiply_one",       P.multiply(x, 1),       x, EXACT),
+    Rule("divide_one",         P.divide(x, 1),         x, EXACT),
+    Rule("multiply_minus_one", P.multiply(x, -1),      P.negative(x), EXACT),
+    Rule("divide_minus_one",   P.divide(x, -1),        P.negative(x), EXACT),
+    Rule("zero_minus",         P.subtract(0, x),       P.negative(x), ROUNDING),
+    Rule("negative_zero_minus", P.subtract(-0.0, x),   P.negative(x), EXACT),
+    # ---- absorbing and cancelling ----------------------------------------------------------------
+    Rule("multiply_zero_integer", P.multiply(x, 0),    _zero, EXACT, _integer),
+    Rule("multiply_zero",      P.multiply(x, 0.0),     _zero, FINITE_ONLY, sound=_finite("x")),
+    Rule("divide_zero",        P.divide(0.0, x),       _zero, FINITE_ONLY),
+    Rule("subtract_same_integer", P.subtract(x, x),    _zero, EXACT, _integer),
+    Rule("subtract_same",      P.subtract(x, x),       _zero, FINITE_ONLY, _floating, sound=_finite("x")),
+    Rule("divide_same",        P.divide(x, x),         lambda m: number(1, m.node.dtype), FINITE_ONLY),
+    Rule("multiply_divided",   P.multiply(P.divide(x, y), y), x, FINITE_ONLY),
+    Rule("divide_multiplied",  P.divide(P.multiply(x, y), y), x, FINITE_ONLY),
+    Rule("add_subtracted",     P.add(P.subtract(x, y), y),    x, FINITE_ONLY),
+    Rule("subtract_added",     P.subtract(P.add(x, y), y),    x, FINITE_ONLY),
+    # ---- cancelling what is mathematically positive ----------------------------------------------
+    Rule("positive_divided",   P.multiply(P.divide(x, y), y), x, STABILISING, lambda m: m.facts.positive(m.y)),
+    Rule("positive_quotients", P.multiply(P.divide(x, y), P.divide(y, z)), P.divide(x, z), STABILISING,
+         lambda m: m.facts.positive(m.y)),
+    # ---- signs rise ------------------------------------------------------------------------------
+    Rule("multiply_negatives", P.multiply(P.negative(x), P.negative(y)), P.multiply(x, y), EXACT),
+    Rule("divide_negatives",   P.divide(P.negative(x), P.negative(y)),   P.divide(x, y), EXACT),
+    Rule("negative_literal_factor",   P.multiply(P.negative(x), c), lambda m: apply(e.multiply, (_negated_literal(m), m.x)), EXACT),
+    Rule("negative_literal_product",  P.negative(P.multiply(c, x)), lambda m: apply(e.multiply, (_negated_literal(m), m.x)), EXACT),
+    Rule("negative_literal_quotient", P.negative(P.divide(c, x)),   lambda m: apply(e.divide, (_negated_literal(m), m.x)), EXACT),
+    Rule("negative_factor",    P.multiply(P.negative(x), y), P.negative(P.multiply(x, y)), EXACT),
+    Rule("negative_dividend",  P.divide(P.negative(x), y),   P.negative(P.divide(x, y)), EXACT),
+    Rule("negative_divisor",   P.divide(x, P.negative(y)),   P.negative(P.divide(x, y)), EXACT),
+    Rule("add_negative",       P.add(x, P.negative(y)),      P.subtract(x, y), EXACT),
+    Rule("subtract_negative",  P.subtract(x, P.negative(y)), P.add(x, y), EXACT),
+    Rule("negative_difference", P.negative(P.subtract(x, y)), P.subtract(y, x), ROUNDING),
+    Rule("negative_minus",     P.subtract(P.negative(x), y), P.negative(P.add(x, y)), ROUNDING),
+    Rule("sum_negative",       P.sum(P.negative(x)), lambda m: f.negative(f.sum(m.x, axis=m.node.attrs["axis"])), ROUNDING),
+    Rule("square_negative",    P.square(P.negative(x)), P.square(x), EXACT),
+    Rule("abs_negative",       P.abs(P.negative(x)),    P.abs(x), EXACT),
+    # ---- literal factors -------------------------------------------------------------------------
+    Rule("divide_power_of_two", P.divide(x, c),               _reciprocal_exactly, EXACT, lambda m: _plain(m.x)),
+    Rule("divide_literal",     P.divide(x, c),                _reciprocal, ROUNDING, lambda m: _plain(m.x)),
+    Rule("literal_factors",    P.multiply(c, P.multiply(d, x)), _times, ROUNDING),
+    Rule("literal_quotient",   P.multiply(c, P.divide(d, x)), _times_quotient, ROUNDING, lambda m: _plain(m.x)),
+    Rule("add_same",           P.add(x, x), lambda m: f.multiply(number(2, m.node.dtype), m.x), EXACT, lambda m: m.node.dtype.kind in "iuf"),
+    # ---- powers ----------------------------------------------------------------------------------
+    Rule("multiply_same",      P.multiply(x, x), P.square(x), EXACT, lambda m: m.node.dtype.kind in "iuf"),
+    Rule("reciprocal_divides", P.reciprocal(x),  P.divide(1, x), EXACT),
+    Rule("square_abs",         P.square(P.abs(x)), P.square(x), EXACT),
+    Rule("sqrt_square",        P.sqrt(P.square(x)), P.abs(x), STABILISING),
+    Rule("square_sqrt",        P.square(P.sqrt(x)), x, ROUNDING, _nonnegative),
+    Rule("abs_nonnegative",    P.abs(x), x, ROUNDING, _nonnegative),
+    Rule("relu_nonnegative",   P.relu(x), x, ROUNDING, _nonnegative),
+    Rule("pow_zero",           P.pow(x, c), lambda m: number(1, m.node.dtype), EXACT, _exponent(0)),
+    Rule("pow_one",            P.pow(x, c), x, EXACT, _exponent(1)),
+    Rule("pow_two",            P.pow(x, c), P.square(x), ROUNDING, _exponent(2)),
+    Rule("pow_three",          P.pow(x, c), P.multiply(x, P.square(x)), ROUNDING, _exponent(3), ulps=4),
+    Rule("pow_four",           P.pow(x, c), P.square(P.square(x)), ROUNDING, _exponent(4), ulps=4),
+    Rule("pow_minus_one",      P.pow(x, c), P.divide(1, x), ROUNDING, _exponent(-1)),
+    Rule("pow_half",           P.pow(x, c), P.sqrt(x), ROUNDING, lambda m: _exponent(0.5)(m) and m.facts.nonnegative(m.x)),
+    *_involutions(),
+    *_idempotents(),
+    # ---- sizes -----------------------------------------------------------------------------------
+    Rule("size_arithmetic", Node(frozenset((e.add, e.subtract, e.multiply)), children=frozenset((leaves.size,))), _size_arithmetic, EXACT),
+)
+# fmt: on

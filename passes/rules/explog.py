@@ -1,0 +1,91 @@
+"""Exponentials and logarithms as mathematics means them: overflow and cancellation on the way removed."""
+
+from __future__ import annotations
+
+from symgraph import functions as f
+from symgraph.functions.variables import number
+from symgraph.ops import elementwise as e
+from symgraph.ops import index
+from symgraph.ops import reduction as r
+from symgraph.ops import shape as s
+from symgraph.passes.rebuild import rebuilt
+from symgraph.passes.rules.pattern import Node, P, Var
+from symgraph.passes.rules.rule import FINITE_ONLY, STABILISING, Match, Rule
+from symgraph.tensor import Tensor, apply
+
+__all__ = ["EXPLOG"]
+
+u, v, x, y = Var("u"), Var("v"), Var("x"), Var("y")
+
+
+def _unit(m: Match) -> bool:
+    return m.x.op in (e.sigmoid, r.softmax)
+
+
+# ---- logarithms reach through moves ----------------------------------------------------------------
+
+_INDEXED = frozenset((s.slice_, index.gather))
+_DEPTH = 8
+
+
+def _log_below(m: Match) -> Tensor | None:
+    """log of an indexed softmax is the indexed log-softmax."""
+    source = m.node.inputs[0]
+    for _ in range(_DEPTH):
+        if "moves" not in source.op.traits or source.op in (s.place, s.concat):
+            break
+        source = source.inputs[0]
+    if source.op not in (e.exp, e.sigmoid, r.softmax):
+        return None
+    inner = m.node.inputs[0]
+    return rebuilt(inner, (apply(e.log, (inner.inputs[0],)), *inner.inputs[1:]))
+
+
+def _log_prod(m: Match) -> Tensor:
+    """The sum of logarithms; NaN where the product is negative."""
+    axis = m.node.inputs[0].attrs["axis"]
+    if m.facts.nonnegative(m.x):
+        return f.sum(f.log(m.x), axis=axis)
+    total = f.sum(f.log(f.abs(m.x)), axis=axis)
+    negative = f.less(f.prod(f.sign(m.x), axis=axis), 0)
+    return f.where(negative, number(float("nan"), m.node.dtype), total)
+
+
+# fmt: off
+EXPLOG: tuple[Rule, ...] = (
+    # ---- inverses --------------------------------------------------------------------------------
+    Rule("log_exp",        P.log(P.exp(x)),                        x, STABILISING),
+    Rule("exp_log",        P.exp(P.log(x)),                        x, FINITE_ONLY, sound=lambda m: m.facts.nonnegative(m.x)),
+    Rule("log1p_expm1",    P.log1p(P.expm1(x)),                    x, STABILISING),
+    Rule("expm1_log1p",    P.expm1(P.log1p(x)),                    x, FINITE_ONLY, sound=lambda m: m.facts.nonnegative(m.x)),
+    Rule("exp_log_softmax", P.exp(P.log_softmax(x)),               lambda m: f.softmax(m.x, axis=m.node.inputs[0].attrs["axis"]), STABILISING),
+    Rule("logit_sigmoid",  P.logit(P.sigmoid(x)),                  x, STABILISING),
+    Rule("sigmoid_logit",  P.sigmoid(P.logit(x)),                  x, FINITE_ONLY, sound=_unit),
+    Rule("log_odds",       P.log(P.divide(x, P.subtract(1, x))),   P.logit(x), STABILISING),
+    # ---- near one --------------------------------------------------------------------------------
+    Rule("log_one_plus_exp",  P.log(P.add(1, P.exp(u))),           P.softplus(u), STABILISING),
+    Rule("log1p_exp",         P.log1p(P.exp(u)),                   P.softplus(u), STABILISING),
+    Rule("log_one_plus",      P.log(P.add(1, x)),                  P.log1p(x), STABILISING),
+    Rule("log_one_minus",     P.log(P.subtract(1, x)),             P.log1p(P.negative(x)), STABILISING),
+    Rule("exp_minus_one",     P.subtract(P.exp(x), 1),             P.expm1(x), STABILISING),
+    Rule("exp_plus_minus_one", P.add(P.exp(x), -1),                P.expm1(x), STABILISING),
+    Rule("one_minus_exp",     P.subtract(1, P.exp(x)),             P.negative(P.expm1(x)), STABILISING),
+    Rule("log_expm1",         P.log(P.expm1(x)),                   P.add(x, P.log(P.negative(P.expm1(P.negative(x))))), STABILISING),
+    Rule("log_exp_plus_exp",  P.log(P.add(P.exp(u), P.exp(v))),    P.logaddexp(u, v), STABILISING),
+    # ---- sigmoid ---------------------------------------------------------------------------------
+    Rule("one_over_exp",      P.divide(1, P.exp(u)),               P.exp(P.negative(u)), STABILISING),
+    Rule("sigmoid_quotient",  P.divide(1, P.add(1, P.exp(u))),     P.sigmoid(P.negative(u)), STABILISING),
+    Rule("sigmoid_exp_quotient", P.divide(P.exp(u), P.add(1, P.exp(u))), P.sigmoid(u), STABILISING),
+    Rule("one_minus_sigmoid", P.subtract(1, P.sigmoid(x)),         P.sigmoid(P.negative(x)), STABILISING),
+    Rule("log_sigmoid",       P.log(P.sigmoid(x)),                 P.negative(P.softplus(P.negative(x))), STABILISING),
+    Rule("log1p_sigmoid",     P.log1p(P.negative(P.sigmoid(x))),   P.negative(P.softplus(x)), STABILISING),
+    Rule("softplus_difference", P.subtract(P.softplus(x), P.softplus(P.negative(x))), x, STABILISING),
+    # ---- products and quotients ------------------------------------------------------------------
+    Rule("log_exp_over",      P.log(P.divide(P.exp(u), y)),        P.subtract(u, P.log(y)), STABILISING),
+    Rule("log_over_exp",      P.log(P.divide(y, P.exp(u))),        P.subtract(P.log(y), u), STABILISING),
+    Rule("log_times_exp",     P.log(P.multiply(P.exp(u), y)),      P.add(u, P.log(y)), STABILISING),
+    Rule("log_prod",          P.log(P.prod(x)),                    _log_prod, STABILISING),
+    Rule("log_square",        P.log(P.square(x)),                  lambda m: 2 * f.log(f.abs(m.x)), STABILISING),
+    Rule("log_of_indexed",    Node(frozenset((e.log,)), children=_INDEXED), _log_below, STABILISING),
+)
+# fmt: on

@@ -1,0 +1,73 @@
+"""Rules of selection, comparison and conversion."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from symgraph import functions as f
+from symgraph.ops import elementwise as e
+from symgraph.passes.rules.pattern import P, Var
+from symgraph.passes.rules.rule import EXACT, Match, Rule
+from symgraph.tensor import Tensor, apply
+
+__all__ = ["LOGIC"]
+
+a, b, d, x, y = Var("a"), Var("b"), Var("d"), Var("x"), Var("y")
+t = Var("t")
+
+
+
+def _truth(value: bool) -> Tensor:
+    return f.constant(value, "bool")
+
+
+def _direct_cast(m: Match) -> Tensor | None:
+    """A conversion that lost nothing need not have happened."""
+    inner = m.node.inputs[0]
+    if not np.can_cast(m.x.dtype, inner.dtype, "safe"):
+        return None
+    return m.x if m.x.dtype == m.node.dtype else apply(e.astype, (m.x,), (("dtype", m.node.dtype),))
+
+
+def _cast_condition(m: Match) -> Tensor:
+    return apply(e.astype, (m.t,), (("dtype", m.node.dtype),))
+
+
+def _integers(m: Match) -> bool:
+    return m.x.dtype.kind in "biu"
+
+
+# fmt: off
+LOGIC: tuple[Rule, ...] = (
+    # ---- selection -------------------------------------------------------------------------------
+    Rule("where_true",     P.where(True, a, b),                    a, EXACT),
+    Rule("where_false",    P.where(False, a, b),                   b, EXACT),
+    Rule("where_same",     P.where(t, a, a),                       a, EXACT),
+    Rule("where_not",      P.where(P.logical_not(t), a, b),        P.where(t, b, a), EXACT),
+    Rule("where_again_true", P.where(t, P.where(t, a, b), d),      P.where(t, a, d), EXACT),
+    Rule("where_again_false", P.where(t, d, P.where(t, a, b)),     P.where(t, d, b), EXACT),
+    Rule("where_one_zero", P.where(t, 1, 0),                       _cast_condition, EXACT),
+    # ---- logic -----------------------------------------------------------------------------------
+    Rule("and_true",       P.logical_and(t, True),                 t, EXACT),
+    Rule("and_false",      P.logical_and(t, False),                lambda m: _truth(False), EXACT),
+    Rule("or_false",       P.logical_or(t, False),                 t, EXACT),
+    Rule("or_true",        P.logical_or(t, True),                  lambda m: _truth(True), EXACT),
+    Rule("xor_false",      P.logical_xor(t, False),                t, EXACT),
+    Rule("xor_true",       P.logical_xor(t, True),                 P.logical_not(t), EXACT),
+    Rule("and_not",        P.logical_and(t, P.logical_not(t)),     lambda m: _truth(False), EXACT),
+    Rule("or_not",         P.logical_or(t, P.logical_not(t)),      lambda m: _truth(True), EXACT),
+    # ---- comparison ------------------------------------------------------------------------------
+    Rule("not_equal",      P.logical_not(P.equal(x, y)),           P.not_equal(x, y), EXACT),
+    Rule("not_unequal",    P.logical_not(P.not_equal(x, y)),       P.equal(x, y), EXACT),
+    Rule("equal_same",     P.equal(x, x),                          lambda m: _truth(True), EXACT, _integers),
+    Rule("unequal_same",   P.not_equal(x, x),                      lambda m: _truth(False), EXACT, _integers),
+    Rule("less_same",      P.less(x, x),                           lambda m: _truth(False), EXACT),
+    Rule("greater_same",   P.greater(x, x),                        lambda m: _truth(False), EXACT),
+    Rule("finite_integer", P.isfinite(x),                          lambda m: _truth(True), EXACT, _integers),
+    Rule("nan_integer",    P.isnan(x),                             lambda m: _truth(False), EXACT, _integers),
+    Rule("inf_integer",    P.isinf(x),                             lambda m: _truth(False), EXACT, _integers),
+    # ---- conversion ------------------------------------------------------------------------------
+    Rule("astype_chain",   P.astype(P.astype(x)),                  _direct_cast, EXACT),
+    Rule("astype_same",    P.astype(x),                            x, EXACT, lambda m: m.x.dtype == m.node.dtype),
+)
+# fmt: on

@@ -1,0 +1,182 @@
+"""softmax, log-softmax and log-sum-exp, however they are spelled; and what is left of their gradients.
+
+A spelled softmax is exp(u) over sum(exp(u)). The sum may be kept, expanded, stretched or transposed
+along; the division may be a product with the reciprocal; u may have its maximum subtracted.
+"""
+
+from __future__ import annotations
+
+from symgraph import functions as f
+from symgraph.ops import elementwise as e
+from symgraph.ops import leaves
+from symgraph.ops import reduction as r
+from symgraph.passes.rules.layout import Layout, aligned, constant_along, layout, replay, reshaped, same_values
+from symgraph.passes.rules.pattern import P, Var, literal_of
+from symgraph.passes.rules.rule import FINITE_ONLY, NORMWISE, STABILISING, Match, Rule
+from symgraph.tensor import Tensor, apply
+
+__all__ = ["SOFTMAX", "spelled_softmax"]
+
+a, b, q, u, x, y = Var("a"), Var("b"), Var("q"), Var("u"), Var("x"), Var("y")
+
+
+# ---- a value beside its own reduction ------------------------------------------------------------
+
+
+def _beside(value: Tensor, found: Layout, core: Tensor, rank: int) -> tuple[int, ...] | None:
+    """The axes of ``core`` over which ``found`` reduces it, if the two line up in a result of ``rank``.
+
+    ``value`` is core laid out somehow; ``found`` the reduction of core laid out somehow.
+    """
+    numerator = layout(value, core)
+    if numerator.source is not core or numerator.stopped or found.stopped:
+        return None
+    reduced = found.source
+    inner = layout(reduced.inputs[0], core)
+    if inner.source is not core or inner.stopped or sorted(_known(inner.axes)) != list(range(core.ndim)):
+        return None
+    gone = reduced.attrs["axis"]
+    kept = [inner.axes[k] for k in range(reduced.inputs[0].ndim) if k not in gone]
+    above = aligned(numerator.axes, rank)
+    below = [None if k is None else kept[k] for k in aligned(found.axes, rank)]
+    over = tuple(sorted(_known([inner.axes[k] for k in gone])))
+    for top, bottom in zip(above, below, strict=True):
+        if bottom is None and top is not None and top not in over and core.shape[top] != 1:
+            return None
+        if bottom is not None and bottom != top:
+            return None
+    return over if set(over) <= set(_known(above)) and not set(over) & set(_known(below)) else None
+
+
+def _known(axes: object) -> list[int]:
+    return [k for k in axes if k is not None]  # type: ignore[attr-defined]
+
+
+def _sum_of_exp(x: Tensor) -> tuple[Layout, Tensor] | None:
+    """x as a laid out sum of an exponential, and that exponential."""
+    found = layout(x)
+    if found.source.op is not r.sum_:
+        return None
+    core = layout(found.source.inputs[0]).source
+    return (found, core) if core.op is e.exp else None
+
+
+def spelled_softmax(value: Tensor, total: Tensor, rank: int) -> Tensor | None:
+    """value / total, if value is an exponential and total its sum over some axes."""
+    known = _sum_of_exp(total)
+    if known is None:
+        return None
+    found, core = known
+    axes = _beside(value, found, core, rank)
+    if not axes:
+        return None
+    return replay(value, core, f.softmax(core.inputs[0], axis=axes))
+
+
+def _softmax(m: Match) -> Tensor | None:
+    return spelled_softmax(m.node.inputs[0], m.node.inputs[1], m.node.ndim)
+
+
+def _softmax_by_reciprocal(m: Match) -> Tensor | None:
+    """exp(u) times one over the sum."""
+    for value, inverse in (m.node.inputs, m.node.inputs[::-1]):
+        quotient = layout(inverse)
+        if quotient.source.op is not e.divide or literal_of(quotient.source.inputs[0]) != 1:
+            continue
+        total = replay(inverse, quotient.source, quotient.source.inputs[1])
+        found = spelled_softmax(value, total, m.node.ndim)
+        if found is not None:
+            return found
+    return None
+
+
+def _log_softmax(m: Match) -> Tensor | None:
+    """x minus its own log-sum-exp."""
+    found = layout(m.y)
+    if found.source.op is not r.logsumexp:
+        return None
+    core = layout(found.source.inputs[0]).source
+    for candidate in (found.source.inputs[0], core):
+        axes = _beside(m.x, found, candidate, m.node.ndim)
+        if axes:
+            return replay(m.x, candidate, f.log_softmax(candidate, axis=axes))
+    return None
+
+
+def _logsumexp(m: Match) -> Tensor:
+    return f.logsumexp(m.u, axis=m.s.attrs["axis"])
+
+
+def _logsumexp_of_mean(m: Match) -> Tensor:
+    return f.logsumexp(m.u, axis=m.s.attrs["axis"]) + f.log(m.c)
+
+
+# ---- shifts --------------------------------------------------------------------------------------
+
+
+def _is_maximum(shift: Tensor, x: Tensor) -> bool:
+    source = layout(shift).source
+    if source.op not in (r.max_, r.min_, r.logsumexp):
+        return False
+    inner = source.inputs[0]
+    return inner is x or layout(inner).source is layout(x).source
+
+
+def _shift(m: Match) -> tuple[Tensor, Tensor] | None:
+    """(x, shift) of the shifted operand of a row function, if the shift is constant along its axes."""
+    inner = m.node.inputs[0]
+    pairs = [inner.inputs] if inner.op is e.subtract else [inner.inputs, inner.inputs[::-1]]
+    for value, shift in pairs:
+        if value.shape == inner.shape and constant_along(shift, m.node.attrs["axis"], inner.ndim):
+            return value, shift
+    return None
+
+
+def _without_shift(m: Match) -> Tensor | None:
+    found = _shift(m)
+    return None if found is None else apply(m.node.op, (found[0],), tuple(m.node.attrs.items()))
+
+
+def _harmless_shift(m: Match) -> bool:
+    found = _shift(m)
+    return found is not None and (_is_maximum(found[1], found[0]) or m.facts.finite(found[1]))
+
+
+def _add_back(m: Match) -> Tensor | None:
+    """logsumexp(x - c), laid out somehow, plus the same c."""
+    axes = m.s.attrs["axis"]
+    if m.x.shape != m.s.inputs[0].shape or not constant_along(m.b, axes, m.x.ndim) or m.b.ndim != m.x.ndim:
+        return None
+    level = next(i for i in m.node.inputs if i is not m.y)
+    if not same_values(m.b, m.y, axes) or not (_is_maximum(m.b, m.x) or m.facts.finite(m.b)):
+        return None
+    return reshaped(f.logsumexp(m.x, axis=axes), level.shape)
+
+
+# ---- gradients -----------------------------------------------------------------------------------
+
+DEPTH = 8
+
+
+def _quotient(x: Tensor, total: Tensor, depth: int = DEPTH) -> Tensor | None:
+    """x / total, if x visibly has one over ``total`` as a factor; total may be laid out in any way."""
+    if depth == 0:
+        return None
+    if x.op is e.divide and _same_source(x.inputs[1], total):
+        return x.inputs[0]
+    if x.op is e.divide:
+        return _with_first(x, _quotient(x.inputs[0], total, depth - 1))
+    if x.op in (e.negative, *_LAYOUT):
+        return _with_first(x, _quotient(x.inputs[0], total, depth - 1))
+    if x.op is r.sum_:
+        source = layout(total).source
+        reduced = source.inputs[0].ndim == x.inputs[0].ndim and source.attrs["axis"] == x.attrs["axis"]
+        return _with_first(x, _quotient(x.inputs[0], total, depth - 1)) if reduced else None
+    if x.op is e.multiply:
+        return _quotient_of_product(x, total, depth - 1)
+    if x.op in (e.add, e.subtract):
+        parts = [_quotient(i, total, depth - 1) for i in x.inputs]
+        if parts[0] is None or parts[1] is None:
+            return None
+        return apply(x.op, (parts[0], parts[1]))
+    return None

@@ -1,0 +1,37 @@
+"""symgraph: a symbol-to-symbol graph compiler for tensor expressions.
+
+Declare variables, combine them with NumPy-like functions, ask for derivatives (which are ordinary
+expressions), and compile them to native code.
+
+>>> import numpy as np
+>>> x = vector("x")
+>>> g = grad(sum(exp(x)), x)
+>>> f = function([x], g)
+>>> f(np.zeros(2))
+array([1., 1.])
+"""
+
+from symgraph import functions as _functions
+from symgraph import nn, optim
+from symgraph.compile import evaluate_tensor, function
+from symgraph.functions import *  # noqa: F403
+from symgraph.functions import __all__ as _names
+from symgraph.graph import Graph
+from symgraph.op import Derivative, Op
+from symgraph.passes.build_grad import build_grad
+from symgraph.passes.gradient import grad, hvp, jvp, vjp
+from symgraph.passes.jacobian import hessian, jacobian
+from symgraph.printer import pprint
+from symgraph.program import Function
+from symgraph.tensor import Tensor
+from symgraph.verify_grad import verify_grad
+
+__version__ = "0.1.0"
+
+# What the methods Tensor.eval and Tensor.__str__ call.
+vars(_functions).update(evaluate_tensor=evaluate_tensor, pprint_tensor=pprint)
+
+__all__ = [
+    *_names, "Derivative", "Function", "Graph", "Op", "Tensor", "build_grad", "function", "grad",
+    "hessian", "hvp", "jacobian", "jvp", "nn", "optim", "pprint", "verify_grad", "vjp",
+]  # fmt: skip

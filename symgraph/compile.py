@@ -1,0 +1,189 @@
+"""``function``: from symbolic inputs and outputs to a callable program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from symgraph.errors import DTypeError, ShapeError, UsageError
+from symgraph.functions import SharedVariable, as_tensor, broadcast_to
+from symgraph.functions.variables import cast
+from symgraph.graph import Graph, topological
+from symgraph.ops import leaves
+from symgraph.passes.pipeline import Pipeline, resolve_pipeline, run_passes
+from symgraph.passes.rebuild import substitute
+from symgraph.program import Function, Signature
+from symgraph.sizes import differ
+from symgraph.tensor import Tensor, describe
+from symgraph.types import TupleType, shape_text
+
+__all__ = ["evaluate_tensor", "function"]
+
+BACKENDS = ("llvm", "reference")
+
+
+def function(
+    inputs: Sequence[Tensor],
+    outputs: Any,
+    updates: Mapping[SharedVariable, Any] | None = None,
+    givens: Mapping[Tensor, Any] | None = None,
+    name: str | None = None,
+    passes: str | Pipeline = "default",
+    backend: str = "llvm",
+    threads: int = 1,
+    check_finite: bool = False,
+) -> Function:
+    """Compile ``outputs`` as a function of ``inputs``.
+
+    Args:
+        inputs: declared variables, in the order of the call; unused ones are still checked.
+        outputs: one tensor, a list, tuple or dict of them (the call returns the same form), or None.
+        updates: new values of shared variables, all computed from the old ones and stored after a
+            call that succeeded.
+        givens: variables to replace by other expressions before compiling.
+        passes: ``"strict"``, ``"default"``, ``"fast"``, or a tuple of passes.
+        backend: ``"llvm"`` (native code) or ``"reference"`` (NumPy, node by node).
+        threads: how many threads a call may use.
+        check_finite: name the operation and line that made the first NaN or infinity, if any.
+
+    Raises:
+        UsageError, ShapeError, DTypeError: an argument does not fit; the message names it.
+
+    >>> import symgraph as sg, numpy as np
+    >>> x = sg.vector("x")
+    >>> f = function([x], x * 2 + 1)
+    >>> f(np.arange(3.0))
+    array([1., 3., 5.])
+    """
+    if backend not in BACKENDS:
+        raise UsageError(f"function: backend={backend!r} is not one of {', '.join(map(repr, BACKENDS))}")
+    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
+        raise UsageError(f"function: threads={threads!r} is not a positive int")
+    pipeline = resolve_pipeline(passes)
+    declared = _check_inputs(inputs)
+    form, keys, results = _check_outputs(outputs)
+    changed = _check_updates(updates)
+    roots = [*results, *changed.values()]
+    if givens:
+        roots = substitute(roots, _check_givens(givens))
+    original = Graph(roots, declared)
+    _check_reachable(original, declared)
+    signature = Signature(name or "f", declared, len(results), form, keys, tuple(changed))
+    graph, rewrites = run_passes(original, pipeline)
+    options = {"threads": threads, "check_finite": check_finite}
+    return _backend(backend)(signature, graph, original, rewrites, options)
+
+
+def _backend(name: str) -> Any:
+    if name == "reference":
+        from symgraph.backends.reference.program import compile_reference
+
+        return compile_reference
+    from symgraph.backends.llvm.compile import compile_llvm
+
+    return compile_llvm
+
+
+def _check_inputs(inputs: Any) -> tuple[Tensor, ...]:
+    if isinstance(inputs, Tensor) or not isinstance(inputs, (list, tuple)):
+        raise UsageError(f"function: inputs={inputs!r} is not a list of variables; write [x]")
+    for k, i in enumerate(inputs):
+        if not isinstance(i, Tensor):
+            raise UsageError(f"function: inputs[{k}] is {i!r}, not a variable")
+        if i.op is leaves.shared:
+            raise UsageError(f"function: inputs[{k}] is the shared variable {describe(i)}; it is read by itself")
+        if i.op is not leaves.input_:
+            raise UsageError(
+                f"function: inputs[{k}] is {describe(i)}, not a declared input; "
+                "declare one and connect it with givens={expression: input}"
+            )
+        if any(i is earlier for earlier in inputs[:k]):
+            raise UsageError(f"function: {describe(i)} is listed twice among the inputs")
+    return tuple(inputs)
+
+
+def _check_outputs(outputs: Any) -> tuple[str, tuple[str, ...], list[Tensor]]:
+    if outputs is None:
+        return "none", (), []
+    if isinstance(outputs, dict):
+        return "dict", tuple(outputs), [_output(v, f"outputs[{k!r}]") for k, v in outputs.items()]
+    if isinstance(outputs, (list, tuple)):
+        form = "list" if isinstance(outputs, list) else "tuple"
+        return form, (), [_output(v, f"outputs[{k}]") for k, v in enumerate(outputs)]
+    return "one", (), [_output(outputs, "outputs")]
+
+
+def _output(value: Any, what: str) -> Tensor:
+    t = as_tensor(value, f"function: {what}")
+    if isinstance(t.type, TupleType):
+        raise UsageError(f"function: {what} has several results; take one with [0], [1], ...")
+    return t
+
+
+def _check_updates(updates: Any) -> dict[SharedVariable, Tensor]:
+    if updates is None:
+        return {}
+    pairs = list(updates.items()) if isinstance(updates, Mapping) else list(updates)
+    out: dict[SharedVariable, Tensor] = {}
+    for variable, value in pairs:
+        if not isinstance(variable, SharedVariable):
+            raise UsageError(f"function: updates has the key {variable!r}, which is not a shared variable")
+        if variable in out:
+            raise UsageError(f"function: {describe(variable)} is updated twice")
+        out[variable] = _update_value(variable, as_tensor(value, "function: updates"))
+    return out
+
+
+def _update_value(variable: SharedVariable, value: Tensor) -> Tensor:
+    what = f"function: the update of {describe(variable)}"
+    if value.type.weak:
+        value = cast(value, variable.dtype)
+    if value.dtype != variable.dtype:
+        raise DTypeError(f"{what} is {value.dtype.name}, not {variable.dtype.name}; cast it with astype")
+    if value.ndim != variable.ndim or any(
+        differ(a, b) for a, b in zip(value.shape, variable.shape, strict=False)
+    ):
+        raise ShapeError(f"{what} has shape {shape_text(value.shape)}, not {shape_text(variable.shape)}")
+    return value if value.shape == variable.shape else broadcast_to(value, variable.shape)
+
+
+def _check_givens(givens: Mapping[Tensor, Any]) -> dict[Tensor, Tensor]:
+    out: dict[Tensor, Tensor] = {}
+    for variable, value in givens.items():
+        if not isinstance(variable, Tensor):
+            raise UsageError(f"function: givens has the key {variable!r}, which is not a variable")
+        new = as_tensor(value, "function: givens")
+        if new.type.weak:
+            new = cast(new, variable.dtype)
+        if new.dtype != variable.dtype or new.ndim != variable.ndim:
+            raise ShapeError(f"function: givens replaces {describe(variable)} ({variable.type}) by {new.type}")
+        out[variable] = new
+    return out
+
+
+def _check_reachable(graph: Graph, inputs: tuple[Tensor, ...]) -> None:
+    given = set(inputs)
+    for node in graph.nodes:
+        if node.op is leaves.input_ and node not in given:
+            raise UsageError(
+                f"function: the outputs depend on {describe(node)}, which is not among the inputs; "
+                "add it, or give it a value with givens="
+            )
+
+
+def evaluate_tensor(x: Tensor, values: Mapping[Tensor, Any] | None = None, **options: Any) -> Any:
+    """The value of x, given arrays for the inputs it depends on."""
+    given = dict(values or {})
+    for key in given:
+        if not isinstance(key, Tensor):
+            raise UsageError(f"eval: {key!r} is not a variable; pass a dictionary {{x: array}}")
+    needed = [n for n in topological([x]) if n.op is leaves.input_]
+    missing = [describe(n) for n in needed if n not in given]
+    if missing:
+        raise UsageError(f"eval: no value for {', '.join(missing)}; pass a dictionary {{x: array}}")
+    leaves_given = [k for k in given if k.op is leaves.input_]
+    others = {k: np.asarray(v) for k, v in given.items() if k.op is not leaves.input_}
+    f = function(leaves_given, x, givens=others, **options)
+    return f(*[given[k] for k in leaves_given])

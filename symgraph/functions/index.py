@@ -1,0 +1,411 @@
+"""Indexing: NumPy's basic and advanced forms, ``take``, and writes as values (``x.at[i].set(v)``)."""
+
+from __future__ import annotations
+
+import operator
+import weakref
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symgraph.errors import DTypeError, IndexRangeError, ShapeError, UsageError
+from symgraph.functions.axes import one_axis
+from symgraph.functions.creation import iota
+from symgraph.functions.elementwise import logical_not, where
+from symgraph.functions.shape import (
+    as_dims,
+    broadcast_to,
+    expand_dims,
+    permute_dims,
+    place_node,
+    reshape,
+    slice_node,
+    squeeze,
+)
+from symgraph.functions.variables import as_tensor, cast, constant, number, size_value
+from symgraph.ops import index as ops
+from symgraph.ops import leaves
+from symgraph.ops.reduction import item as item_op
+from symgraph.sizes import Dim, Size, count_symbol, lower_bound, maximum, minimum, product
+from symgraph.tensor import Tensor, apply, describe
+from symgraph.types import DTYPES, TupleType, broadcast_shapes, promote, shape_text
+
+INT64 = DTYPES["int64"]
+
+
+@dataclass(frozen=True, slots=True)
+class Basic:
+    """The slice part of an index, per axis; ``checked`` axes have a start to be checked when called."""
+
+    starts: tuple[Dim, ...]
+    steps: tuple[int, ...]
+    lengths: tuple[Dim, ...]
+    checked: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An index in normal form: reshape, slice, gather along ``axes``, then lay out the result.
+
+    ``squeezed`` are axes indexed by one integer; ``arrays`` the int64 index tensors of ``axes``;
+    ``order`` and ``new_axes`` arrange what gather returns.
+    """
+
+    shape: tuple[Dim, ...]
+    basic: Basic
+    squeezed: tuple[int, ...]
+    axes: tuple[int, ...]
+    arrays: tuple[Tensor, ...]
+    order: tuple[int, ...]
+    new_axes: tuple[int, ...]
+
+
+def getitem(x: Any, index: Any, /) -> Tensor:
+    """``x[index]``: integers, slices, ``...``, None, integer arrays, boolean masks.
+
+    Raises:
+        IndexRangeError: a literal index outside its axis (symbolic ones are checked when called).
+        UsageError: too many indices, or an index of another kind.
+    """
+    t = as_tensor(x, "index")
+    if isinstance(t.type, TupleType):
+        return apply(item_op, (t,), (("index", operator.index(index)),))
+    return read(t, plan_index(t, index))
+
+
+def read(t: Tensor, plan: Plan) -> Tensor:
+    """What the planned index selects."""
+    base = reshape(t, plan.shape)
+    basic = plan.basic
+    out = slice_node(base, basic.starts, basic.steps, basic.lengths, basic.checked)
+    if plan.arrays:
+        out = apply(ops.gather, (out, *plan.arrays), (("axes", plan.axes),))
+        out = permute_dims(out, plan.order)
+    elif plan.squeezed:
+        out = squeeze(out, plan.squeezed)
+    return expand_dims(out, plan.new_axes) if plan.new_axes else out
+
+
+def plan_index(t: Tensor, index: Any) -> Plan:
+    """Normalise a user's index of ``t``."""
+    entries = _expand(t, index if isinstance(index, tuple) else (index,))
+    entries, shape = _masks(t, entries)
+    return _arrange(t, entries, shape)
+
+
+def _consumes(entry: Any) -> int:
+    if entry is None:
+        return 0
+    if isinstance(entry, Tensor) and entry.dtype.kind == "b":
+        return entry.ndim
+    if isinstance(entry, np.ndarray) and entry.dtype.kind == "b":
+        return entry.ndim
+    return 1
+
+
+def _entry(t: Tensor, e: Any) -> Any:
+    """One index entry as None, Ellipsis, slice, int, Size, int64/bool tensor or bool array."""
+    if e is None or e is Ellipsis or isinstance(e, (slice, Size)):
+        return e
+    if isinstance(e, Tensor):
+        if e.dtype.kind not in "biu":
+            raise DTypeError(f"index of {describe(t)}: {describe(e)} is {e.dtype.name}; integers or bool are needed")
+        if e.op is leaves.size:
+            return e.attrs["dim"]
+        return e if e.dtype.kind == "b" else cast(e, INT64)
+    if isinstance(e, (bool, np.bool_)):
+        return np.array(e)
+    if isinstance(e, (int, np.integer)):
+        return int(e)
+    if isinstance(e, (list, np.ndarray)):
+        array = np.asarray(e)
+        if array.dtype.kind == "b":
+            return array
+        if array.size == 0 and not isinstance(e, np.ndarray):
+            array = array.astype(np.int64)
+        if array.dtype.kind in "iu":
+            return constant(array.astype(np.int64))
+    raise UsageError(
+        f"index of {describe(t)}: {e!r} is not an index; use ints, slices, ..., None, integer or bool arrays"
+    )
+
+
+def _expand(t: Tensor, entries: tuple[Any, ...]) -> list[Any]:
+    known = [_entry(t, e) for e in entries]
+    used = sum(_consumes(e) for e in known if e is not Ellipsis)
+    dots = [k for k, e in enumerate(known) if e is Ellipsis]
+    if len(dots) > 1:
+        raise UsageError(f"index of {describe(t)}: more than one ellipsis")
+    if used > t.ndim:
+        raise UsageError(f"index of {describe(t)}: {used} indices for {t.ndim} axes")
+    k = dots[0] if dots else len(known)
+    tail = known[k + 1 :] if dots else []
+    return [*known[:k], *[slice(None)] * (t.ndim - used), *tail]
+
+
+_counts: weakref.WeakKeyDictionary[Tensor, Dim] = weakref.WeakKeyDictionary()
+
+
+def nonzero_positions(mask: Tensor) -> Tensor:
+    """The positions where a bool vector holds; every use of one mask has the same count."""
+    count = _counts.get(mask)
+    if count is None:
+        count = _counts[mask] = count_symbol(mask.shape[0])
+    return apply(ops.nonzero, (mask,), (("count", count),))
+
+
+def _masks(t: Tensor, entries: list[Any]) -> tuple[list[Any], tuple[Dim, ...]]:
+    """Replace masks by positions; a mask over several axes joins them into one."""
+    out: list[Any] = []
+    shape: list[Dim] = []
+    axis = 0
+    for e in entries:
+        width = _consumes(e)
+        dims = t.shape[axis : axis + width]
+        axis += width
+        masks = (isinstance(e, Tensor) and e.dtype.kind == "b") or isinstance(e, np.ndarray)
+        if not masks:
+            out.append(e)
+            shape.extend(dims)
+            continue
+        m = as_tensor(e, "mask")
+        for have, want in zip(m.shape, dims, strict=True):
+            if type(have) is int and type(want) is int and have != want:
+                raise ShapeError(
+                    f"index of {describe(t)}: a mask of shape {shape_text(m.shape)} for axes {shape_text(dims)}"
+                )
+        shape.append(product(dims))
+        if isinstance(e, np.ndarray):
+            out.append(constant(np.flatnonzero(e).astype(np.int64)))
+        else:
+            out.append(nonzero_positions(_same_length(reshape(m, (-1,)), product(dims))))
+    return out, tuple(shape)
+
+
+def _same_length(mask: Tensor, n: Dim) -> Tensor:
+    return mask if mask.shape[0] == n else broadcast_to(mask, (n,))
+
+
+def _arrange(t: Tensor, entries: list[Any], shape: tuple[Dim, ...]) -> Plan:
+    advanced = any(isinstance(e, Tensor) for e in entries)
+    starts, steps, lengths = [], [], []
+    squeezed: list[int] = []
+    axes: list[int] = []
+    arrays: list[Tensor] = []
+    layout: list[str] = []
+    checked: tuple[int, ...] = ()
+    axis = 0
+    for e in entries:
+        if e is None:
+            layout.append("new")
+            continue
+        n = shape[axis]
+        start: Dim = 0
+        step, length = 1, n
+        if isinstance(e, slice):
+            start, step, length = slice_bounds(t, e, n)
+            layout.append("slice")
+        elif isinstance(e, Tensor) or advanced:
+            axes.append(axis)
+            arrays.append(e if isinstance(e, Tensor) else size_value(e, INT64))
+            layout.append("array")
+        else:
+            start, unsure = position(t, e, n, axis)
+            length = 1
+            squeezed.append(axis)
+            checked += (axis,) if unsure else ()
+            layout.append("int")
+        starts.append(start)
+        steps.append(step)
+        lengths.append(length)
+        axis += 1
+    order, new_axes = _layout(layout, arrays)
+    basic = Basic(tuple(starts), tuple(steps), tuple(lengths), checked)
+    return Plan(shape, basic, tuple(squeezed), tuple(axes), tuple(arrays), order, new_axes)
+
+
+def _layout(layout: list[str], arrays: list[Tensor]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Where the index axes and the new axes go in the result (NumPy's rule)."""
+    kept = [k for k in layout if k != "int"]
+    spots = [k for k, e in enumerate(kept) if e == "array"]
+    width = max((a.ndim for a in arrays), default=0)
+    together = not spots or spots == list(range(spots[0], spots[-1] + 1))
+    before = kept[: spots[0]] if spots and together else []
+    lead = sum(e == "slice" for e in before)
+    total = width + sum(e == "slice" for e in kept)
+    order = (*range(width, width + lead), *range(width), *range(width + lead, total))
+    final = [e for e in before] + ["array"] * width + [
+        e for k, e in enumerate(kept) if e != "array" and (not before or k >= len(before))
+    ]
+    return order, tuple(k for k, e in enumerate(final) if e == "new")
+
+
+def slice_bounds(t: Tensor, s: slice, n: Dim) -> tuple[Dim, int, Dim]:
+    """(start, step, length) of a slice of an axis of size n, clipped as Python does."""
+    step = 1 if s.step is None else operator.index(s.step)
+    if step == 0:
+        raise UsageError(f"index of {describe(t)}: slice step is 0")
+    if type(n) is int and all(b is None or type(b) is int for b in (s.start, s.stop)):
+        r = range(*s.indices(n))
+        return (r.start if len(r) else 0), step, len(r)
+    start, stop = _bound(t, s.start, n), _bound(t, s.stop, n)
+    if step > 0:  # a start past the end and a stop before the start both give length 0
+        first = maximum(start, 0) if start is not None else 0
+        last = minimum(stop, n) if stop is not None else n
+        return first, step, maximum((last - first + (step - 1)) // step, 0)
+    first = minimum(start, n - 1) if start is not None else n - 1
+    last = maximum(stop, -1) if stop is not None else -1
+    return first, step, maximum((first - last + (-step - 1)) // -step, 0)
+
+
+def _bound(t: Tensor, b: Any, n: Dim) -> Dim | None:
+    """A slice bound counted from the front, not yet clipped."""
+    if b is None:
+        return None
+    if isinstance(b, Tensor):
+        if b.op is not leaves.size and b.op is not leaves.constant:
+            raise UsageError(
+                f"index of {describe(t)}: a slice bound computed by the graph ({describe(b)}) would give a "
+                "size known only at run time; use sizes, or sg.take with sg.arange"
+            )
+        b = b.attrs["dim"] if b.op is leaves.size else int(b.attrs["value"])
+    if isinstance(b, Size):
+        return b
+    b = operator.index(b)
+    return n + b if b < 0 else b
+
+
+def position(t: Tensor, i: Dim, n: Dim, axis: int) -> tuple[Dim, bool]:
+    """One integer index as a nonnegative position, and whether its range must be checked when called."""
+    wrapped = n + i if type(i) is int and i < 0 else i
+    if type(wrapped) is int and type(n) is int:
+        if not 0 <= wrapped < n:
+            raise IndexRangeError(f"index of {describe(t)}: {i} is out of range for axis {axis} of size {n}")
+        return wrapped, False
+    need = -i if type(i) is int and i < 0 else i + 1
+    known = lower_bound(n - need)
+    if known is None or known < 0:
+        return wrapped, True
+    return wrapped, False
+
+
+def take(x: Any, indices: Any, /, axis: int | None = None) -> Tensor:
+    """The elements at ``indices`` along ``axis`` (None: of the flattened array)."""
+    t = as_tensor(x, "take")
+    if axis is None:
+        t, axis = reshape(t, (-1,)), 0
+    k = one_axis("take", axis, t.ndim, t)
+    i = as_tensor(indices if not isinstance(indices, list) else np.asarray(indices), "take")
+    if i.dtype.kind not in "iu":
+        raise DTypeError(f"take: the indices are {i.dtype.name}; integers are needed")
+    out = apply(ops.gather, (t, cast(i, INT64)), (("axes", (k,)),))
+    return permute_dims(out, (*range(i.ndim, i.ndim + k), *range(i.ndim), *range(i.ndim + k, out.ndim)))
+
+
+def take_along_axis(x: Any, indices: Any, /, axis: int = -1) -> Tensor:
+    """``x[..., indices[..., j, ...], ...]``: one index per position, the other axes broadcast together."""
+    t, i = as_tensor(x, "take_along_axis"), as_tensor(indices, "take_along_axis")
+    if i.dtype.kind not in "iu":
+        raise DTypeError(f"take_along_axis: the indices are {i.dtype.name}; integers are needed")
+    if t.ndim != i.ndim:
+        raise ShapeError(f"take_along_axis: the array has {t.ndim} axes, the indices {i.ndim}")
+    k = one_axis("take_along_axis", axis, t.ndim, t)
+    rest_t = tuple(1 if a == k else d for a, d in enumerate(t.shape))
+    rest_i = tuple(1 if a == k else d for a, d in enumerate(i.shape))
+    shape = broadcast_shapes("take_along_axis", [rest_t, rest_i], [])
+    t = broadcast_to(t, (*shape[:k], t.shape[k], *shape[k + 1 :]))
+    at = [
+        cast(i, INT64) if a == k else reshape(iota(shape[a]), (shape[a],) + (1,) * (t.ndim - a - 1))
+        for a in range(t.ndim)
+    ]
+    return apply(ops.gather, (t, *at), (("axes", tuple(range(t.ndim))),))
+
+
+def repeat(x: Any, repeats: Any, /, axis: int | None = None) -> Tensor:
+    """Every element ``repeats`` times along ``axis``; ``repeats`` is a size or a static list of ints."""
+    t = as_tensor(x, "repeat")
+    if axis is None:
+        t, axis = reshape(t, (-1,)), 0
+    k = one_axis("repeat", axis, t.ndim, t)
+    if isinstance(repeats, (list, tuple, np.ndarray)):
+        return take(t, np.repeat(np.arange(len(repeats)), repeats), axis=k)
+    (count,) = as_dims("repeat", repeats)
+    wide = broadcast_to(expand_dims(t, k + 1), (*t.shape[: k + 1], count, *t.shape[k + 1 :]))
+    return reshape(wide, (*t.shape[:k], t.shape[k] * count, *t.shape[k + 1 :]))
+
+
+class IndexedUpdate:
+    """``x.at``: index it, then ``.set(v)`` or ``.add(v)`` gives x with that part replaced or increased."""
+
+    __slots__ = ("_index", "_x")
+
+    def __init__(self, x: Tensor, index: Any = None) -> None:
+        self._x, self._index = x, index
+
+    def __getitem__(self, index: Any) -> IndexedUpdate:
+        return IndexedUpdate(self._x, (index,))
+
+    def set(self, value: Any) -> Tensor:
+        """x with the indexed part replaced; of repeated indices the last wins."""
+        return self._write(value, "set")
+
+    def add(self, value: Any) -> Tensor:
+        """x with ``value`` added to the indexed part; repeated indices accumulate."""
+        return self._write(value, "add")
+
+    def _write(self, value: Any, how: str) -> Tensor:
+        x = self._x
+        if self._index is None:
+            raise UsageError(f"x.at.{how}: index first, as in x.at[0].{how}(value)")
+        plan = plan_index(x, self._index[0])
+        target = read(x, plan)
+        v = as_tensor(value, f"at.{how}")
+        wanted, _ = promote((x.dtype, False), (v.dtype, v.type.weak))
+        if wanted != x.dtype:
+            raise DTypeError(f"at.{how}: a {v.dtype.name} value does not fit {describe(x)} ({x.dtype.name}); use astype")
+        v = broadcast_to(cast(v, x.dtype), target.shape)
+        return reshape(_scatter(reshape(x, plan.shape), v, plan, how), x.shape)
+
+
+def _scatter(base: Tensor, value: Tensor, plan: Plan, how: str) -> Tensor:
+    v = squeeze(value, plan.new_axes) if plan.new_axes else value
+    if plan.arrays:
+        inverse = np.argsort(plan.order)
+        v = permute_dims(v, inverse.tolist())
+    rest = [k for k in range(base.ndim) if k not in plan.axes]
+    if plan.arrays and all(_whole(plan.basic, k, base.shape[k]) for k in rest):
+        op = ops.scatter_add if how == "add" else ops.scatter_set
+        return apply(op, (base, v, *plan.arrays), (("axes", plan.axes),))
+    if plan.arrays:
+        at: list[Tensor] = []
+        for k in range(base.ndim):
+            if k in plan.axes:
+                index = plan.arrays[plan.axes.index(k)]
+                at.append(reshape(index, (*index.shape, *(1,) * len(rest))))
+            else:
+                line = iota(plan.basic.lengths[k]) * plan.basic.steps[k]
+                line = line + size_value(plan.basic.starts[k], INT64)
+                after = len(rest) - rest.index(k) - 1
+                at.append(reshape(line, (plan.basic.lengths[k], *(1,) * after)))
+        op = ops.scatter_add if how == "add" else ops.scatter_set
+        return apply(op, (base, v, *at), (("axes", tuple(range(base.ndim))),))
+    return _write_slice(base, expand_dims(v, plan.squeezed) if plan.squeezed else v, plan.basic, how)
+
+
+def _whole(basic: Basic, k: int, n: Dim) -> bool:
+    return basic.starts[k] == 0 and basic.steps[k] == 1 and basic.lengths[k] == n
+
+
+def _write_slice(base: Tensor, v: Tensor, basic: Basic, how: str) -> Tensor:
+    zero = number(0, base.dtype)
+    moved = place_node(v, zero, basic.starts, basic.steps, base.shape)
+    if how == "add":
+        return base + moved
+    inside = place_node(
+        broadcast_to(constant(True, "bool"), v.shape), constant(False, "bool"), basic.starts, basic.steps, base.shape
+    )
+    return where(logical_not(inside), base, moved)
+
+
+__all__ = ["IndexedUpdate", "getitem", "nonzero_positions", "repeat", "take", "take_along_axis"]

@@ -1,0 +1,175 @@
+"""Reductions, row-wise functions and running sums. ``axis`` is a sorted tuple; results drop the axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from symgraph.errors import DTypeError, GraphError
+from symgraph.op import Attrs, Equations, Op
+from symgraph.ops.registry import declare
+from symgraph.types import DTYPES, TensorType, TupleType, broadcast_shapes
+
+Array = np.ndarray[Any, Any]
+
+
+def reduction(name: str, evaluate: Callable[..., Any], kinds: str, traits: str, result: str = "same") -> Op:
+    """Declare an op that removes the axes in its attribute ``axis``."""
+
+    def infer(types: tuple[TensorType, ...], attrs: Attrs, equations: Equations) -> TensorType:
+        (x,) = types
+        if x.dtype.kind not in kinds:
+            raise DTypeError(f"{name} is not defined for {x.dtype.name}; cast with astype first")
+        axis = attrs["axis"]
+        if any(not 0 <= a < x.ndim for a in axis) or list(axis) != sorted(set(axis)):
+            raise GraphError(f"{name}: axis {axis} is not a sorted tuple of axes of rank {x.ndim}")
+        shape = tuple(d for k, d in enumerate(x.shape) if k not in axis)
+        return TensorType(x.dtype if result == "same" else DTYPES[result], shape)
+
+    return declare(name, infer, evaluate, "reduction " + traits)
+
+
+sum_ = reduction("sum", lambda x, axis: np.sum(x, axis=axis, dtype=x.dtype), "iuf", "linear")
+prod = reduction("prod", lambda x, axis: np.prod(x, axis=axis, dtype=x.dtype), "iuf", "")
+
+
+def lowest(dtype: Any) -> Any:
+    """What max of nothing is: the identity of maximum."""
+    return -np.inf if dtype.kind == "f" else False if dtype.kind == "b" else np.iinfo(dtype).min
+
+
+def highest(dtype: Any) -> Any:
+    """What min of nothing is: the identity of minimum."""
+    return np.inf if dtype.kind == "f" else True if dtype.kind == "b" else np.iinfo(dtype).max
+
+
+def _plain(pick: Any, worst: Callable[[Any], Any]) -> Callable[..., Any]:
+    def evaluate(x: Array, axis: tuple[int, ...]) -> Array:
+        out = np.asarray(pick(x, axis=axis, initial=worst(x.dtype)))
+        if x.dtype.kind == "f":  # signed zeros: the sign decides among equal zeros
+            wanted = pick is np.max
+            zero = (x == 0) & (np.signbit(x) != wanted)
+            found = np.any(zero, axis=axis)
+            sign = x.dtype.type(1.0 if wanted else -1.0)
+            out = np.where((out == 0) & found, np.copysign(x.dtype.type(0), sign), out)
+        return np.asarray(out, x.dtype)
+
+    return evaluate
+
+
+max_ = reduction("max", _plain(np.max, lowest), "biuf", "exact")
+min_ = reduction("min", _plain(np.min, highest), "biuf", "exact")
+any_ = reduction("any", lambda x, axis: np.any(x, axis=axis), "b", "exact", "bool")
+all_ = reduction("all", lambda x, axis: np.all(x, axis=axis), "b", "exact", "bool")
+
+
+def _first(pick: Any) -> Callable[..., Any]:
+    def evaluate(x: Array, axis: tuple[int, ...]) -> Array:
+        if x.shape[axis[0]] == 0:
+            return np.zeros(np.delete(x.shape, axis[0]), np.int64)
+        return np.asarray(pick(x, axis=axis[0]), np.int64)
+
+    return evaluate
+
+
+#: The position of the first maximum (the first NaN, if any) along one axis; 0 where the axis is empty.
+argmax = reduction("argmax", _first(np.argmax), "biuf", "exact discrete", "int64")
+argmin = reduction("argmin", _first(np.argmin), "biuf", "exact discrete", "int64")
+
+
+def _infer_max_and_argmax(types: tuple[TensorType, ...], attrs: Attrs, equations: Equations) -> TupleType:
+    value = max_.infer(types, attrs, equations)
+    assert isinstance(value, TensorType)
+    return TupleType((value, TensorType(DTYPES["int64"], value.shape)))
+
+
+max_and_argmax = declare(
+    "max_and_argmax",
+    _infer_max_and_argmax,
+    lambda x, axis: (max_.evaluate(x, axis=axis), argmax.evaluate(x, axis=axis)),
+    "exact",
+)
+
+
+def _infer_item(types: tuple[Any, ...], attrs: Attrs, equations: Equations) -> TensorType:
+    out = types[0].items[attrs["index"]]
+    assert isinstance(out, TensorType)
+    return out
+
+
+#: One result of an op with several.
+item = declare("item", _infer_item, lambda x, index: x[index], "exact")
+
+# ---- stable row functions ------------------------------------------------------------------------
+
+
+def _shift(x: Array, axis: tuple[int, ...]) -> Array:
+    top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+    return np.where(np.isfinite(top), top, x.dtype.type(0))
+
+
+def _logsumexp(x: Array, axis: tuple[int, ...]) -> Array:
+    m = _shift(x, axis)
+    total = np.sum(np.exp(x - m), axis=axis, dtype=x.dtype)
+    return np.asarray(np.log(total) + m.reshape(total.shape), x.dtype)
+
+
+def _softmax(x: Array, axis: tuple[int, ...]) -> Array:
+    e = np.exp(x - _shift(x, axis))
+    return np.asarray(e / np.sum(e, axis=axis, keepdims=True), x.dtype)
+
+
+def _log_softmax(x: Array, axis: tuple[int, ...]) -> Array:
+    s = x - _shift(x, axis)
+    return np.asarray(s - np.log(np.sum(np.exp(s), axis=axis, keepdims=True)), x.dtype)
+
+
+def _infer_rowwise(types: tuple[TensorType, ...], attrs: Attrs, equations: Equations) -> TensorType:
+    if types[0].dtype.kind != "f":
+        raise DTypeError(f"softmax is not defined for {types[0].dtype.name}; cast with astype first")
+    return TensorType(types[0].dtype, types[0].shape)
+
+
+#: log sum exp, shifted by the maximum where that is finite.
+logsumexp = reduction("logsumexp", _logsumexp, "f", "rowwise")
+softmax = declare("softmax", _infer_rowwise, _softmax, "rowwise nonnegative unit")
+log_softmax = declare("log_softmax", _infer_rowwise, _log_softmax, "rowwise")
+
+# ---- running sums --------------------------------------------------------------------------------
+
+
+def _infer_cumulative(types: tuple[TensorType, ...], attrs: Attrs, equations: Equations) -> TensorType:
+    return TensorType(types[0].dtype, types[0].shape)
+
+
+def _cumulative_sum(x: Array, axis: int, reverse: bool) -> Array:
+    if reverse:
+        return np.flip(np.cumsum(np.flip(x, axis), axis=axis, dtype=x.dtype), axis)
+    return np.cumsum(x, axis=axis, dtype=x.dtype)
+
+
+cumulative_sum = declare("cumulative_sum", _infer_cumulative, _cumulative_sum, "linear scan")
+
+
+def _infer_recurrence(types: tuple[TensorType, ...], attrs: Attrs, equations: Equations) -> TensorType:
+    shape = broadcast_shapes("linear_recurrence", [t.shape for t in types], equations)
+    if types[0].shape != types[1].shape and len(types[0].shape) != len(types[1].shape):
+        raise GraphError("linear_recurrence: operands need one shape")
+    return TensorType(types[0].dtype, shape)
+
+
+def _linear_recurrence(a: Array, b: Array, axis: int, reverse: bool) -> Array:
+    a, b = np.moveaxis(a, axis, 0), np.moveaxis(b, axis, 0)
+    out = np.empty(b.shape, b.dtype)
+    steps = range(len(b) - 1, -1, -1) if reverse else range(len(b))
+    before: Array | None = None
+    for t in steps:
+        out[t] = b[t] if before is None else a[t] * before + b[t]
+        before = out[t]
+    return np.moveaxis(out, 0, axis)
+
+
+#: s[t] = a[t] * s[t-1] + b[t] along one axis, s[first] = b[first]
+linear_recurrence = declare("linear_recurrence", _infer_recurrence, _linear_recurrence, "scan")

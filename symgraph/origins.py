@@ -1,0 +1,113 @@
+"""Where a node comes from: a line of the user's, the bprop of another node, or a rule that made it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import CodeType, FrameType
+from typing import Any
+
+__all__ = ["Derived", "Origin", "UserLine", "current_origin", "deriving", "root_line", "user_line", "with_origin"]
+
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_ROOTS = tuple(
+    dict.fromkeys(
+        [_HERE]
+        + [os.path.realpath(_HERE + sub) + os.sep for sub in ("", "passes", "backends")]
+    )
+)
+_inside: dict[CodeType, bool] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class UserLine:
+    """A place in the user's code, decoded only when shown."""
+
+    code: CodeType
+    lasti: int
+
+    @property
+    def line(self) -> int:
+        found = self.code.co_firstlineno
+        for start, end, line in self.code.co_lines():
+            if line is not None and start <= self.lasti < end:
+                return line
+        return found
+
+    def __str__(self) -> str:
+        return f"{os.path.basename(self.code.co_filename)}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Derived:
+    """Made from another node: ``how`` is ``"bprop"``, ``"jvp"`` or the name of a rule."""
+
+    source: Any
+    how: str
+
+    def __str__(self) -> str:
+        return f"{self.how} of {self.source.op.name}"
+
+
+Origin = UserLine | Derived
+
+
+class _State(threading.local):
+    origin: Origin | None = None
+
+
+_state = _State()
+
+
+def _is_ours(code: CodeType) -> bool:
+    ours = _inside.get(code)
+    if ours is None:
+        path = os.path.realpath(code.co_filename)
+        ours = path.startswith(_ROOTS) or code.co_filename.startswith(_ROOTS)
+        _inside[code] = ours
+    return ours
+
+
+def user_line() -> UserLine | None:
+    """The innermost line outside this package, or None at the bottom of the stack."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        if not (_inside.get(code) or _is_ours(code)):
+            return UserLine(code, frame.f_lasti)
+        frame = frame.f_back
+    return None
+
+
+def current_origin() -> Origin | None:
+    """The origin that a node made now should carry."""
+    return _state.origin or user_line()
+
+
+@contextmanager
+def with_origin(origin: Origin | None) -> Iterator[None]:
+    """Nodes made inside carry this origin."""
+    before = _state.origin
+    _state.origin = origin
+    try:
+        yield
+    finally:
+        _state.origin = before
+
+
+@contextmanager
+def deriving(source: Any, how: str) -> Iterator[None]:
+    """Nodes made inside derive from ``source`` by ``how``."""
+    with with_origin(Derived(source, how)):
+        yield
+
+
+def root_line(origin: Origin | None) -> UserLine | None:
+    """The user's line at the end of a chain of derivations."""
+    while isinstance(origin, Derived):
+        origin = origin.source.origin
+    return origin
