@@ -98,30 +98,23 @@ class Size:
             "or declare the axis with an int"
         )
 
-    def _combine(self, other: object, sign: int) -> Dim:
-        if type(other) is int:
-            other_terms: tuple[tuple[Monomial, int], ...] = (((), other),) if other else ()
-        elif isinstance(other, Size):
-            other_terms = other.terms
-        else:
-            return NotImplemented
+    def _combine(self, other: Dim, sign: int) -> Dim:
+        terms = other.terms if isinstance(other, Size) else (((), other),)
         total = dict(self.terms)
-        for monomial, c in other_terms:
+        for monomial, c in terms:
             total[monomial] = total.get(monomial, 0) + sign * c
         return _normal(total)
 
     def __add__(self, other: Dim) -> Dim:
-        return self._combine(other, 1)
+        return self._combine(other, 1) if _is_dim(other) else NotImplemented
 
     __radd__ = __add__
 
     def __sub__(self, other: Dim) -> Dim:
-        return self._combine(other, -1)
+        return self._combine(other, -1) if _is_dim(other) else NotImplemented
 
     def __rsub__(self, other: Dim) -> Dim:
-        if not isinstance(other, (int, Size)):
-            return NotImplemented
-        return -self + other
+        return -self + other if _is_dim(other) else NotImplemented
 
     def __neg__(self) -> Dim:
         return Size(tuple((m, -c) for m, c in self.terms))
@@ -340,20 +333,22 @@ def _monomial_bound(monomial: Monomial) -> int | None:
         return bounds[0]
     if any(b is None or b < 0 for b in bounds):
         return None  # a product of factors that may be negative has no bound of this kind
-    return math.prod((b or 0) ** p for b, (_, p) in zip(bounds, monomial, strict=True))
+    low: int = math.prod((b or 0) ** p for b, (_, p) in zip(bounds, monomial, strict=True))
+    return low
 
 
 def _atom_bound(atom: Atom) -> int | None:
     if atom.kind in ("symbol", "count"):
         return 0
-    low, other = [lower_bound(x) for x in atom.args]
+    divisor = atom.args[1]
+    low, other = lower_bound(atom.args[0]), lower_bound(divisor)
     if atom.kind == "max":
         return max([b for b in (low, other) if b is not None], default=None)
     if low is None or other is None:
         return None
     if atom.kind == "min":
         return min(low, other)
-    divisor = atom.args[1]  # a quotient: rounding is downwards, dividing by more moves towards 0
+    # A quotient: rounding is downwards, and dividing by more moves towards 0.
     if isinstance(divisor, int):
         return low // divisor if divisor > 0 else None
     return min(low, 0) if other >= 0 else None

@@ -182,7 +182,7 @@ class _Assembler:
     def in_place(self, variable: SharedVariable, value: Tensor) -> bool:
         """Whether the new value may overwrite the old: nothing reads that later, nothing can fail."""
         writers = [k for k, c in enumerate(self.calls) if _writes(c, value)]
-        if len(writers) != 1 or self.counted() or list(self.updates.values()).count(value) > 1:
+        if len(writers) != 1 or self.counted():
             return False
         (at,) = writers
         if any(c.checked for c in self.calls[at:]) or any(_reads(c, variable) for c in self.calls[at + 1 :]):

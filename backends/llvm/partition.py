@@ -15,9 +15,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from symgraph.backends.llvm.prepare import copy
-from symgraph.backends.llvm.views import AXIS_VIEWS, follow
+from symgraph.backends.llvm.views import AXIS_VIEWS, VIEWS, follow
 from symgraph.graph import topological
-from symgraph.ops import index, leaves, reduction, shape
+from symgraph.ops import index, leaves, reduction
 from symgraph.sizes import Dim
 from symgraph.tensor import Tensor
 
@@ -28,7 +28,6 @@ LIMIT = 160
 
 AxisMap = tuple[int | None, ...]
 
-VIEWS = AXIS_VIEWS | {shape.slice_, shape.reshape}
 REDUCTIONS = frozenset(
     (
         reduction.sum_, reduction.prod, reduction.max_, reduction.min_, reduction.any_, reduction.all_,

@@ -8,10 +8,10 @@ from symgraph import functions as f
 from symgraph.functions.variables import number
 from symgraph.graph import Graph, topological
 from symgraph.op import Op
-from symgraph.ops import elementwise, reduction, shape
+from symgraph.ops import elementwise, index, leaves, reduction, shape
 from symgraph.ops.product import matmul
 from symgraph.origins import with_origin
-from symgraph.backends.llvm.views import View, compose, whole
+from symgraph.backends.llvm.views import VIEWS, View, compose, whole
 from symgraph.passes.rebuild import rebuilt
 from symgraph.sizes import product
 from symgraph.tensor import Tensor, apply
@@ -93,6 +93,30 @@ EXPANSIONS: dict[Op, Callable[..., Tensor]] = {
 }
 
 
+def _buffered(node: Tensor) -> Tensor:
+    """The node with ramps and literals copied to memory where its kernel reads memory."""
+    first = {index.scatter_add: 1, index.scatter_set: 1}.get(node.op, 0)
+    last = 1 if node.op is index.gather else len(node.inputs)
+    if node.op not in _FROM_MEMORY:
+        return node
+    inputs = list(node.inputs)
+    for k in range(first, last):
+        source = inputs[k]
+        while source.op in VIEWS:
+            source = source.inputs[0]
+        if source.op in (leaves.iota, leaves.size) or (
+            source.op is leaves.constant and source.type.shape == ()
+        ):
+            inputs[k] = apply(copy, (inputs[k],))
+    return rebuilt(node, tuple(inputs))
+
+
+_FROM_MEMORY = (
+    index.gather, index.scatter_add, index.scatter_set, index.nonzero, matmul,
+    reduction.cumulative_sum, reduction.linear_recurrence,
+)  # fmt: skip
+
+
 def prepare(graph: Graph) -> list[Tensor]:
     """The outputs of ``graph`` in kernel form; build inside a private table."""
     done: dict[Tensor, Tensor] = {}
@@ -102,7 +126,7 @@ def prepare(graph: Graph) -> list[Tensor]:
             inputs = tuple([done[i] for i in node.inputs])
             expand = EXPANSIONS.get(node.op)
             new = expand(node, *inputs) if expand is not None else rebuilt(node, inputs)
-            done[node] = _viewable(new, views)
+            done[node] = _viewable(_buffered(new), views)
     return [done[o] for o in graph.outputs]
 
 

@@ -8,12 +8,15 @@ from symgraph.ops import elementwise, shape
 from symgraph.sizes import Dim
 from symgraph.tensor import Tensor
 
-__all__ = ["View", "compose", "contiguous_strides", "follow", "is_axis_view", "is_contiguous", "whole"]
+__all__ = ["AXIS_VIEWS", "VIEWS", "View", "compose", "contiguous_strides", "follow", "is_axis_view", "is_contiguous", "whole"]
 
 #: Ops that only rename axes of what they read (or stretch an axis of size 1).
 AXIS_VIEWS = frozenset(
     (shape.permute_dims, shape.expand_dims, shape.squeeze, shape.broadcast_to, elementwise.stop_gradient)
 )
+
+#: Ops whose result can be read out of the memory of their input.
+VIEWS = AXIS_VIEWS | {shape.slice_, shape.reshape}
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ def size_error(node: Tensor | None, a: Dim, b: Dim, left: int, right: int) -> Ex
     """The error for two sizes that turned out different when called."""
     line = root_line(node.origin) if node is not None else None
     where = f" in {node.op.name}" + (f" made at {line}" if line else "") if node is not None else ""
-    if isinstance(a, Size) and str(a).startswith("max(") and node is not None and node.op.name == "slice":
+    if isinstance(a, Size) and str(a).startswith("max(") and node is not None and node.op.name in ("slice", "place"):
         return IndexRangeError(f"an index{where} is out of range for an axis of size {right}")
     cure = ""
     if 1 in (left, right):

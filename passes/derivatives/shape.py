@@ -19,13 +19,16 @@ def _inverse(axes: tuple[int, ...]) -> list[int]:
 
 
 def _slice_transpose(node: Tensor, g: Tensor) -> Tensor:
-    a = node.attrs
-    return place_node(g, number(0, g.dtype), a["starts"], a["steps"], node.inputs[0].shape)
+    a, shape = node.attrs, node.inputs[0].shape
+    return place_node(
+        g, number(0, g.dtype), a["starts"], a["steps"], shape, a.get("checked", ())
+    )
 
 
 def _place_transpose(node: Tensor, g: Tensor) -> tuple[Any, ...]:
     x, fill = node.inputs
-    inside = slice_node(g, node.attrs["starts"], node.attrs["steps"], x.shape)
+    a = node.attrs
+    inside = slice_node(g, a["starts"], a["steps"], x.shape, a.get("checked", ()))
     if not fill.op.name == "constant":
         return inside, f.sum(g) - f.sum(inside)
     return inside, None
@@ -36,7 +39,7 @@ def _place_tangent(node: Tensor, tangents: tuple[Any, ...]) -> Tensor:
     a = node.attrs
     moved = tangents[0] if tangents[0] is not None else f.zeros_like(x)
     around = tangents[1] if tangents[1] is not None else number(0, fill.dtype)
-    return place_node(moved, around, a["starts"], a["steps"], a["shape"])
+    return place_node(moved, around, a["starts"], a["steps"], a["shape"], a.get("checked", ()))
 
 
 def _concat_transpose(node: Tensor, g: Tensor) -> tuple[Any, ...]:

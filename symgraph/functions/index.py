@@ -12,7 +12,7 @@ import numpy as np
 from symgraph.errors import DTypeError, IndexRangeError, ShapeError, UsageError
 from symgraph.functions.axes import one_axis
 from symgraph.functions.creation import iota
-from symgraph.functions.elementwise import logical_not, where
+from symgraph.functions.elementwise import where
 from symgraph.functions.shape import (
     as_dims,
     broadcast_to,
@@ -95,7 +95,7 @@ def plan_index(t: Tensor, index: Any) -> Plan:
 
 
 def _consumes(entry: Any) -> int:
-    if entry is None:
+    if entry is None or entry is Ellipsis:
         return 0
     if isinstance(entry, Tensor) and entry.dtype.kind == "b":
         return entry.ndim
@@ -133,26 +133,28 @@ def _entry(t: Tensor, e: Any) -> Any:
 
 def _expand(t: Tensor, entries: tuple[Any, ...]) -> list[Any]:
     known = [_entry(t, e) for e in entries]
-    used = sum(_consumes(e) for e in known if e is not Ellipsis)
+    used = sum(_consumes(e) for e in known)
     dots = [k for k, e in enumerate(known) if e is Ellipsis]
     if len(dots) > 1:
         raise UsageError(f"index of {describe(t)}: more than one ellipsis")
     if used > t.ndim:
         raise UsageError(f"index of {describe(t)}: {used} indices for {t.ndim} axes")
     k = dots[0] if dots else len(known)
-    tail = known[k + 1 :] if dots else []
+    tail = known[k:] if dots else []  # the ellipsis stays: it parts index arrays even where it is empty
     return [*known[:k], *[slice(None)] * (t.ndim - used), *tail]
 
 
-_counts: weakref.WeakKeyDictionary[Tensor, Dim] = weakref.WeakKeyDictionary()
+#: By the identity of the mask, which the node keeps alive (tensors have no ``==`` to look up by).
+_positions: weakref.WeakValueDictionary[int, Tensor] = weakref.WeakValueDictionary()
 
 
 def nonzero_positions(mask: Tensor) -> Tensor:
     """The positions where a bool vector holds; every use of one mask has the same count."""
-    count = _counts.get(mask)
-    if count is None:
-        count = _counts[mask] = count_symbol(mask.shape[0])
-    return apply(ops.nonzero, (mask,), (("count", count),))
+    node = _positions.get(id(mask))
+    if node is None or node.inputs[0] is not mask:
+        node = apply(ops.nonzero, (mask,), (("count", count_symbol(mask.shape[0])),))
+        _positions[id(mask)] = node
+    return node
 
 
 def _masks(t: Tensor, entries: list[Any]) -> tuple[list[Any], tuple[Dim, ...]]:
@@ -197,8 +199,8 @@ def _arrange(t: Tensor, entries: list[Any], shape: tuple[Dim, ...]) -> Plan:
     checked: tuple[int, ...] = ()
     axis = 0
     for e in entries:
-        if e is None:
-            layout.append("new")
+        if e is None or e is Ellipsis:
+            layout.append("new" if e is None else "gap")
             continue
         n = shape[axis]
         start: Dim = 0
@@ -235,9 +237,8 @@ def _layout(layout: list[str], arrays: list[Tensor]) -> tuple[tuple[int, ...], t
     lead = sum(e == "slice" for e in before)
     total = width + sum(e == "slice" for e in kept)
     order = (*range(width, width + lead), *range(width), *range(width + lead, total))
-    final = [e for e in before] + ["array"] * width + [
-        e for k, e in enumerate(kept) if e != "array" and (not before or k >= len(before))
-    ]
+    after = [e for e in kept[len(before) :] if e != "array"]
+    final = [e for e in (*before, *["array"] * width, *after) if e != "gap"]
     return order, tuple(k for k, e in enumerate(final) if e == "new")
 
 
@@ -399,13 +400,12 @@ def _whole(basic: Basic, k: int, n: Dim) -> bool:
 
 def _write_slice(base: Tensor, v: Tensor, basic: Basic, how: str) -> Tensor:
     zero = number(0, base.dtype)
-    moved = place_node(v, zero, basic.starts, basic.steps, base.shape)
+    at = (basic.starts, basic.steps, base.shape, basic.checked)
+    moved = place_node(v, zero, *at)
     if how == "add":
         return base + moved
-    inside = place_node(
-        broadcast_to(constant(True, "bool"), v.shape), constant(False, "bool"), basic.starts, basic.steps, base.shape
-    )
-    return where(logical_not(inside), base, moved)
+    inside = broadcast_to(constant(True, "bool"), v.shape)
+    return where(place_node(inside, constant(False, "bool"), *at), moved, base)
 
 
 __all__ = ["IndexedUpdate", "getitem", "nonzero_positions", "repeat", "take", "take_along_axis"]

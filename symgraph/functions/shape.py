@@ -189,10 +189,16 @@ def slice_node(
 
 
 def place_node(
-    x: Tensor, fill: Tensor, starts: tuple[Dim, ...], steps: tuple[int, ...], shape: tuple[Dim, ...]
+    x: Tensor,
+    fill: Tensor,
+    starts: tuple[Dim, ...],
+    steps: tuple[int, ...],
+    shape: tuple[Dim, ...],
+    checked: tuple[int, ...] = (),
 ) -> Tensor:
     """An array of ``shape`` holding ``fill``, with x written at the slice."""
-    return apply(ops.place, (x, fill), (("starts", starts), ("steps", steps), ("shape", shape)))
+    attrs = (("starts", starts), ("steps", steps), ("shape", shape))
+    return apply(ops.place, (x, fill), (*attrs, ("checked", checked)) if checked else attrs)
 
 
 def split(x: Any, indices_or_sections: Any, /, axis: int = 0) -> list[Tensor]:

@@ -90,9 +90,17 @@ def _infer_slice(types: tuple[TensorType, ...], attrs: Attrs, equations: Equatio
     x = types[0]
     if not len(attrs["starts"]) == len(attrs["steps"]) == len(attrs["lengths"]) == x.ndim:
         raise ShapeError(f"slice: needs one start, step and length for each of {x.ndim} axes")
-    for axis in attrs.get("checked", ()):  # the element must exist: max(n, start + 1) == n
-        equations.append((maximum(x.shape[axis], attrs["starts"][axis] + 1), x.shape[axis]))
+    _check_starts(x.shape, attrs, equations)
     return TensorType(x.dtype, attrs["lengths"])
+
+
+def _check_starts(shape: tuple[Dim, ...], attrs: Attrs, equations: Equations) -> None:
+    """On ``checked`` axes the first element must exist: 0 <= start < n, said with max(n, ...) == n."""
+    for axis in attrs.get("checked", ()):
+        n, start = shape[axis], attrs["starts"][axis]
+        for reached in (start + 1, n - start):
+            if maximum(n, reached) != n:
+                equations.append((maximum(n, reached), n))
 
 
 def _positions(starts: Any, steps: Any, lengths: Any) -> tuple[slice, ...]:
@@ -116,10 +124,11 @@ def _infer_place(types: tuple[TensorType, ...], attrs: Attrs, equations: Equatio
     x, fill = types
     if x.dtype != fill.dtype:
         raise DTypeError(f"place: the fill is {fill.dtype.name}, the array {x.dtype.name}")
+    _check_starts(attrs["shape"], attrs, equations)
     return TensorType(x.dtype, attrs["shape"])
 
 
-def _place(x: Array, fill: Array, starts: Any, steps: Any, shape: Any) -> Array:
+def _place(x: Array, fill: Array, starts: Any, steps: Any, shape: Any, checked: Any = ()) -> Array:
     out = np.full(shape, fill, x.dtype)
     out[_positions(starts, steps, x.shape)] = x
     return out

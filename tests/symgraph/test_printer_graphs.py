@@ -72,7 +72,9 @@ def test_derived_nodes_say_from_what() -> None:
 
 def test_a_function_shows_shared_variables_results_and_updates() -> None:
     x, w = sg.vector("x", shape=2), sg.shared(np.zeros(2), name="w")
-    f = sg.function([x], {"y": x * w}, updates={w: w + x}, name="step", backend="reference", passes=())
+    f = sg.function(
+        [x], {"y": x * w}, updates={w: w + x}, name="step", backend="reference", passes=()
+    )
     assert body(str(f)) == [
         "function step(x: float64[2]):",
         "  shared w: float64[2]",

@@ -45,10 +45,6 @@ BINARY: dict[str, tuple[Any, Any]] = {
     "concat": (lambda a, b: sg.concat([a, b]), lambda a, b: np.concatenate([a, b])),
 }
 
-#: Where we differ on purpose: NumPy computes these small or bool operands in float16 or an integer
-#: type of its own choice; symgraph has no float16 and is stricter with bool.
-WIDER = {"float16": "float64", "float32": "float32"}
-
 
 def numpy_dtype(function: Any, a: Any, b: Any) -> str | None:
     """The dtype NumPy gives, or None where it refuses."""
@@ -67,8 +63,14 @@ def our_dtype(function: Any, a: Any, b: Any) -> str | None:
         return None
 
 
-def differs_on_purpose(name: str, dtypes: tuple[str, ...], theirs: str | None, ours: str | None) -> bool:
-    if name in ("divide", "logaddexp", "atan2"):  # integers: float64, where NumPy picks float16 or 32
+def differs_on_purpose(
+    name: str, dtypes: tuple[str, ...], theirs: str | None, ours: str | None
+) -> bool:
+    if name in (
+        "divide",
+        "logaddexp",
+        "atan2",
+    ):  # integers: float64, where NumPy picks float16 or 32
         return ours == "float64" and all(DTYPES[d].kind != "f" for d in dtypes)
     if set(dtypes) == {"bool"}:  # NumPy's int8 arithmetic of bool with bool
         return name in ("floor_divide", "remainder", "pow", "bitwise_left_shift") and ours is None
@@ -104,7 +106,9 @@ def test_the_common_type_is_numpys(a: str, b: str) -> None:
 
 
 def test_the_common_type_does_not_depend_on_the_order() -> None:
-    for kinds in itertools.product([(DTYPES[d], w) for d in NAMES for w in (False, True)], repeat=2):
+    for kinds in itertools.product(
+        [(DTYPES[d], w) for d in NAMES for w in (False, True)], repeat=2
+    ):
         assert promote(*kinds) == promote(*kinds[::-1])
 
 

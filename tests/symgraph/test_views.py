@@ -160,7 +160,10 @@ def test_html_is_self_contained() -> None:
 
 def test_html_draws_every_node_and_edge() -> None:
     found = outline(to_html(small()))
-    assert (found.count["rect"], found.count["path"]) == (6, 6)  # w, x, 4 operations; x * w * x twice
+    assert (found.count["rect"], found.count["path"]) == (
+        6,
+        6,
+    )  # w, x, 4 operations; x * w * x twice
 
 
 def test_hovering_shows_type_and_origin() -> None:
@@ -217,7 +220,9 @@ def test_boxes_do_not_overlap(seed: int) -> None:
             for x, w, at in zip(plan.x, widths, plan.layer, strict=True)
             if at == row
         )
-        assert all(left[1] <= right[0] + 1e-6 for left, right in zip(spans, spans[1:], strict=False))
+        assert all(
+            left[1] <= right[0] + 1e-6 for left, right in zip(spans, spans[1:], strict=False)
+        )
 
 
 def test_routes_run_from_node_to_node() -> None:
