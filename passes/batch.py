@@ -19,8 +19,9 @@ __all__ = ["batch"]
 def batch(outputs: Sequence[Tensor], values: Mapping[Tensor, Tensor]) -> list[Tensor]:
     """The outputs for a batch of values of some variables, batch axis first.
 
-    ``values`` maps variables, of shape ``s``, to tensors of shape ``(size, *s)``; each output of shape
-    ``t`` becomes one of shape ``(size, *t)``. What does not depend on the variables is computed once.
+    ``values`` maps variables, of shape ``s``, to tensors of shape ``(size, *s)``; each output of
+    shape ``t`` becomes one of shape ``(size, *t)``. What does not depend on the variables is
+    computed once.
 
     Raises:
         UsageError, ShapeError, DTypeError: the values do not fit the variables or each other.

@@ -3,20 +3,15 @@
 The driver knows no operation. Nodes between the targets and z are visited in reverse topological
 order; each hands its cotangent to ``bprop``, and what comes back is added up by input position.
 
-A cotangent may carry a mask: the elements off the mask are zero because something (``where``,
-``maximum``, ``max``, ...) did not select them. Multiplying such a zero by an infinite or NaN local
-derivative must not make a NaN, so the product is taken under the mask. The mask itself is built only
-if somebody asks for it.
+A cotangent may carry a mask: the elements off it are zero because something did not select them,
+and stay zero whatever they are multiplied by (:mod:`symgraph.passes.masks`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
-
-import numpy as np
 
 from symgraph import functions as f
 from symgraph.errors import GradientError, ShapeError
@@ -26,49 +21,18 @@ from symgraph.op import Derivative, Undefined
 from symgraph.ops import elementwise, leaves
 from symgraph.ops.reduction import item
 from symgraph.origins import deriving, root_line
-from symgraph.passes.derivatives.forms import Masked, Selected, derivative_of, unbroadcast
+from symgraph.passes.derivatives.forms import Masked, derivative_of, unbroadcast
+from symgraph.passes.masks import Flow, Mask, added, indicator, scaled
 from symgraph.tensor import Tensor, describe, leaf
 from symgraph.types import TupleType, shape_text
 
 __all__ = [
-    "Cotangent", "active_nodes", "bprop", "build_grad", "is_known_finite", "transpose_linear",
+    "Cotangent", "active_nodes", "bprop", "build_grad", "transpose_linear",
 ]  # fmt: skip
 
 
-class Mask:
-    """A boolean tensor, made from other masks when first asked for."""
-
-    __slots__ = ("_make", "_needs", "_value")
-
-    def __init__(self, make: Callable[..., Tensor], *needs: Mask) -> None:
-        self._make, self._needs = make, needs
-        self._value: Tensor | None = None
-
-    def get(self) -> Tensor:
-        """The mask; those it is made from come first, without recursion."""
-        waiting = [self]
-        while waiting:
-            mask = waiting[-1]
-            missing = [n for n in mask._needs if n._value is None]
-            if missing and mask._value is None:
-                waiting.extend(missing)
-                continue
-            waiting.pop()
-            if mask._value is None:
-                mask._value = mask._make(*[n._value for n in mask._needs])
-                mask._needs = ()
-        assert self._value is not None
-        return self._value
-
-
-@dataclass(frozen=True, slots=True)
-class Cotangent:
-    """The gradient arriving at a node: its value, and the mask off which it is a strong zero."""
-
-    value: Tensor
-    mask: Mask | None = None
-
-
+#: The gradient arriving at a node.
+Cotangent = Flow
 Arriving = Cotangent | Undefined
 
 
@@ -94,11 +58,11 @@ def build_grad(
     targets: Iterable[Tensor],
     consider_constant: Iterable[Tensor] = (),
 ) -> dict[Tensor, Tensor | Undefined]:
-    """Append to ``graph`` the gradient of z with respect to the targets; returns the ``grad_table``.
+    """Append to ``graph`` the gradient of z with respect to the targets; returns the grad_table.
 
     ``z`` is one scalar, or a mapping from variables to their cotangents. The table holds every node
-    that was reached, targets and intermediate nodes alike: a tensor of the node's shape and dtype, or
-    the reason why the derivative is undefined. A target that is missing is not connected to z.
+    that was reached, targets and intermediate nodes alike: a tensor of the node's shape and dtype,
+    or the reason why the derivative is undefined. A target that is missing is not connected to z.
     """
     targets = list(targets)
     seeds = dict(z) if isinstance(z, Mapping) else {z: _one(z)}
@@ -128,8 +92,8 @@ def build_grad(
 def _one(z: Tensor) -> Tensor:
     if z.ndim != 0:
         raise ShapeError(
-            f"build_grad: {describe(z)} has shape {shape_text(z.shape)}; only a scalar has a gradient "
-            "(reduce it with sg.sum or sg.mean, or use sg.vjp or sg.jacobian)"
+            f"build_grad: {describe(z)} has shape {shape_text(z.shape)}; only a scalar has a "
+            "gradient (reduce it with sg.sum or sg.mean, or use sg.vjp or sg.jacobian)"
         )
     if z.dtype.kind != "f":
         raise GradientError(
@@ -143,20 +107,13 @@ def _sum(parts: list[Arriving]) -> Arriving:
     for part in parts:
         if isinstance(part, Undefined):
             return part
-        total = part if total is None else _plus(total, part)
+        total = part if total is None else added(total, part)
     assert total is not None
     return total
 
 
-def _plus(a: Cotangent, b: Cotangent) -> Cotangent:
-    mask = None
-    if a.mask is not None and b.mask is not None:
-        mask = Mask(f.logical_or, a.mask, b.mask)
-    return Cotangent(f.add(a.value, b.value), mask)
-
-
 def _accumulate_tuple(node: Tensor, parts: list[Any]) -> Any:
-    """Cotangents of the results of an op with several: a tuple, None where absent; or why undefined."""
+    """Cotangents of an op's several results: a tuple, None where absent; or why undefined."""
     slots: list[list[Arriving]] = [[] for _ in node.type.items]
     for index, part in parts:
         slots[index].append(part)
@@ -185,7 +142,7 @@ def _item_cotangent(node: Tensor, g: Arriving) -> Arriving:
 
 
 def _through_integers(node: Tensor, active: set[Tensor]) -> list[tuple[Tensor, Undefined]]:
-    """The result is not a floating-point number, so nothing upstream has a derivative through it."""
+    """The result is no floating-point number, so nothing upstream has a derivative through it."""
     rule = derivative_of(node.op)
     reason = f"its result is {node.dtype.name}"
     if rule is not None and rule.partials is not None:
@@ -197,7 +154,8 @@ def _through_integers(node: Tensor, active: set[Tensor]) -> list[tuple[Tensor, U
 
 def _explain(node: Tensor, reason: str) -> str:
     line = root_line(node.origin)
-    return f"the derivative of {node.op.name}{f' (made at {line})' if line else ''} is undefined: {reason}"
+    made = f" (made at {line})" if line else ""
+    return f"the derivative of {node.op.name}{made} is undefined: {reason}"
 
 
 def bprop(node: Tensor, g: Any, active: set[Tensor] | None = None) -> tuple[Any, ...]:
@@ -248,7 +206,7 @@ def _transposed_jvp(rule: Derivative, node: Tensor, values: Any) -> tuple[Any, .
 def transpose_linear(
     pairs: Iterable[tuple[Any, Any]], leaves_: Iterable[Tensor | None]
 ) -> tuple[Any, ...]:
-    """The transpose of a linear map, given as expressions in fresh leaves paired with their cotangents."""
+    """The transpose of a linear map: expressions in fresh leaves, paired with their cotangents."""
     seeds: dict[Tensor, Tensor] = {}
     for expression, g in pairs:
         if isinstance(expression, Tensor) and g is not None:
@@ -270,36 +228,13 @@ def _wrap(node: Tensor, value: Any, mask: Mask | None) -> Any:
 
 
 def _moved(rule: Derivative, node: Tensor, mask: Mask) -> list[Mask | None]:
-    """The mask sent through a structural op: transposed as numbers, nonzero where any part was live."""
+    """The mask through a structural op: transposed as numbers, nonzero where any part was live."""
 
     def live(position: int, elements: Tensor) -> Tensor:
         assert rule.transpose is not None
-        return f.greater(rule.transpose(node, _indicator(elements, node))[position], 0)
+        return f.greater(rule.transpose(node, indicator(elements, node))[position], 0)
 
     return [Mask(partial(live, k), mask) for k in range(len(node.inputs))]
-
-
-def _indicator(mask: Tensor, like: Tensor) -> Tensor:
-    """The mask as numbers 0 and 1, of the shape and dtype of ``like``."""
-    return f.astype(f.broadcast_to(mask, like.shape), like.dtype)
-
-
-_KEEP_FINITE = frozenset({"astype", "negative", "broadcast_to", "sin", "cos"})
-
-
-def is_known_finite(x: Any) -> bool:
-    """Whether a value is finite whatever the inputs are: a finite number, literal or size."""
-    if not isinstance(x, Tensor):
-        return bool(np.isfinite(x))
-    for _ in range(8):  # a few steps: this is asked once a node, so it must not walk the graph
-        if x.op is leaves.size or x.dtype.kind != "f":
-            return True
-        if x.op is leaves.constant:
-            return bool(np.isfinite(x.attrs["value"]).all())
-        if x.op.name not in _KEEP_FINITE:
-            return False
-        x = x.inputs[0]
-    return False
 
 
 def _from_partials(
@@ -312,29 +247,8 @@ def _from_partials(
         elif isinstance(p, Undefined):
             out.append(Undefined(_explain(node, p.reason)))
         else:
-            out.append(_shrink(_times(node, g, p), x))
+            out.append(_shrink(scaled(g, p), x))
     return tuple(out)
-
-
-def _times(node: Tensor, g: Cotangent, p: Any) -> Cotangent:
-    if isinstance(p, Selected):
-        return _select(node, g, p)
-    if not isinstance(p, Tensor) and p in (1, -1):
-        return Cotangent(g.value if p == 1 else f.negative(g.value), g.mask)
-    value = f.multiply(g.value, p)
-    if g.mask is None or is_known_finite(p):
-        return Cotangent(value, g.mask)
-    return Cotangent(f.where(g.mask.get(), value, number(0, g.value.dtype)), g.mask)
-
-
-def _select(node: Tensor, g: Cotangent, p: Selected) -> Cotangent:
-    keep = p.mask
-    if g.mask is not None and not is_known_finite(p.weight):
-        keep = f.logical_and(keep, g.mask.get())
-    value = g.value if not isinstance(p.weight, Tensor) else f.multiply(g.value, p.weight)
-    chosen = Mask(lambda: p.mask)
-    both = chosen if g.mask is None else Mask(f.logical_and, chosen, g.mask)
-    return Cotangent(f.where(keep, value, number(0, value.dtype)), both)
 
 
 def _shrink(g: Cotangent, x: Tensor) -> Cotangent:
@@ -345,6 +259,6 @@ def _shrink(g: Cotangent, x: Tensor) -> Cotangent:
         return Cotangent(value, mask)
 
     def live(elements: Tensor) -> Tensor:
-        return f.greater(unbroadcast(_indicator(elements, g.value), x), 0)
+        return f.greater(unbroadcast(indicator(elements, g.value), x), 0)
 
     return Cotangent(value, Mask(live, mask))

@@ -1,4 +1,8 @@
-"""Forward mode: append tangent nodes to the graph; one sweep in topological order."""
+"""Forward mode: append tangent nodes to the graph; one sweep in topological order.
+
+Tangents carry masks as cotangents do, so that what was not selected stays zero behind a selection
+too (:mod:`symgraph.passes.masks`).
+"""
 
 from __future__ import annotations
 
@@ -7,20 +11,22 @@ from typing import Any
 
 from symgraph import functions as f
 from symgraph.errors import GradientError
-from symgraph.functions.variables import number
 from symgraph.graph import Graph, topological
 from symgraph.op import Derivative, Undefined
 from symgraph.ops import leaves
 from symgraph.ops.reduction import item
 from symgraph.origins import deriving
 from symgraph.passes.build_grad import _explain, active_nodes, transpose_linear
-from symgraph.passes.derivatives.forms import Selected, derivative_of
+from symgraph.passes.derivatives.forms import derivative_of
+from symgraph.passes.masks import Flow, Mask, added, indicator, scaled
 from symgraph.tensor import Tensor, apply, leaf
 from symgraph.types import TupleType
 
 __all__ = ["build_jvp"]
 
 Tangent = Tensor | Undefined | None
+#: On the way: with its mask; a tuple for an op with several results.
+Moving = Any
 
 
 def build_jvp(
@@ -38,32 +44,42 @@ def build_jvp(
     graph.append([*outputs, *tangents, *tangents.values()])
     needed = set(topological(outputs))
     active = active_nodes(graph, tangents, consider_constant)
-    found: dict[Tensor, Any] = dict(tangents)
+    found: dict[Tensor, Moving] = {x: Flow(t) for x, t in tangents.items()}
     for node in list(graph.nodes):
         if node in active and node in needed and node not in found:
             with deriving(node, "jvp"):
                 found[node] = _tangent(node, tuple([found.get(i) for i in node.inputs]))
-    result = {o: found.get(o) for o in outputs}
+    result = {o: _value(found.get(o)) for o in outputs}
     graph.append(t for t in result.values() if isinstance(t, Tensor))
     return result
 
 
-def _tangent(node: Tensor, tangents: tuple[Any, ...]) -> Any:
+def _value(t: Moving) -> Any:
+    return t.value if isinstance(t, Flow) else t
+
+
+def _tangent(node: Tensor, tangents: tuple[Moving, ...]) -> Moving:
     if node.op is item:
         return _item_tangent(node, tangents[0])
+    if all(t is None for t in tangents):
+        return None
     rule = derivative_of(node.op)
     if rule is None:
         raise GradientError(f"{node.op.name} has no derivative; give the Op a Derivative")
     if rule.partials is not None:
-        if all(t is None for t in tangents):
-            return None
         return _from_partials(node, tangents, rule.partials(node))
     tangents = _without_positions(node, tangents)
-    if all(t is None for t in tangents):
-        return None
     undefined = next((t for t in tangents if isinstance(t, Undefined)), None)
-    if undefined is not None:
+    if undefined is not None or all(t is None for t in tangents):
         return undefined
+    pushed = _pushed(rule, node, tuple([_value(t) for t in tangents]))
+    if isinstance(pushed, tuple):
+        return tuple([None if t is None else Flow(t) for t in pushed])
+    return Flow(pushed, _moved(rule, node, tangents)) if isinstance(pushed, Tensor) else pushed
+
+
+def _pushed(rule: Derivative, node: Tensor, tangents: tuple[Any, ...]) -> Any:
+    """The tangent of a node by its rule, from the tangents of its inputs (None where zero)."""
     if rule.jvp is not None:
         return rule.jvp(node, tangents)
     if rule.transpose is None:
@@ -74,6 +90,23 @@ def _tangent(node: Tensor, tangents: tuple[Any, ...]) -> Any:
         t if t is not None else f.zeros_like(i) for i, t in zip(node.inputs, tangents, strict=True)
     ]
     return apply(node.op, tuple(filled), tuple(node.attrs.items()))
+
+
+def _moved(rule: Derivative, node: Tensor, tangents: tuple[Moving, ...]) -> Mask | None:
+    """The masks sent through a structural op: as numbers, nonzero where any part was live."""
+    masks = [t.mask for t in tangents if t is not None and t.mask is not None]
+    if not rule.structural or not masks:
+        return None
+
+    def live(*elements: Tensor) -> Tensor:
+        known = iter(elements)
+        parts = [
+            None if t is None else f.ones_like(i) if t.mask is None else indicator(next(known), i)
+            for i, t in zip(node.inputs, tangents, strict=True)
+        ]
+        return f.greater(_pushed(rule, node, tuple(parts)), 0)
+
+    return Mask(live, *masks)
 
 
 def _item_tangent(node: Tensor, parts: Any) -> Any:
@@ -112,8 +145,8 @@ def _transposed_bprop(rule: Derivative, node: Tensor, tangents: tuple[Any, ...])
     return found if several else found[0]
 
 
-def _from_partials(node: Tensor, tangents: tuple[Any, ...], local: tuple[Any, ...]) -> Tangent:
-    total: Tensor | None = None
+def _from_partials(node: Tensor, tangents: tuple[Moving, ...], local: tuple[Any, ...]) -> Moving:
+    total: Flow | None = None
     for t, p in zip(tangents, local, strict=True):
         if t is None or p is None:
             continue
@@ -121,15 +154,6 @@ def _from_partials(node: Tensor, tangents: tuple[Any, ...], local: tuple[Any, ..
             return t
         if isinstance(p, Undefined):
             return Undefined(_explain(node, p.reason))
-        part = _scaled(t, p)
-        total = part if total is None else f.add(total, part)
-    return None if total is None else f.broadcast_to(total, node.shape)
-
-
-def _scaled(t: Tensor, p: Any) -> Tensor:
-    if isinstance(p, Selected):
-        moved = f.multiply(t, p.weight) if isinstance(p.weight, Tensor) else t
-        return f.where(p.mask, moved, number(0, t.dtype))
-    if not isinstance(p, Tensor) and p in (1, -1):
-        return t if p == 1 else f.negative(t)
-    return f.multiply(t, p)
+        part = scaled(t, p)
+        total = part if total is None else added(total, part)
+    return None if total is None else Flow(f.broadcast_to(total.value, node.shape), total.mask)

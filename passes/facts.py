@@ -206,9 +206,14 @@ def one_hot_axes(x: Tensor) -> tuple[int, Tensor, Dim] | None:
             continue
         axis, n = found
         at = axis - (x.ndim - index_.ndim)
-        if (at < 0 or _is_one(index_.shape[at])) and x.shape[axis] == n:
+        if (at < 0 or _is_one(index_.shape[at])) and x.shape[axis] == n and _counts_to(line.dtype, n):
             return axis, index_, n
     return None
+
+
+def _counts_to(dtype: np.dtype[Any], n: Dim) -> bool:
+    """Whether 0 .. n - 1 are different numbers in ``dtype``."""
+    return n <= np.iinfo(dtype).max + 1 if type(n) is int else dtype.itemsize >= 4
 
 
 def _line_axis(x: Tensor, rank: int) -> tuple[int, Dim] | None:

@@ -1,4 +1,4 @@
-"""Derivatives as users ask for them: grad, vjp, jvp, hvp. All are graph functions; no numbers involved."""
+"""Derivatives as users ask for them: grad, vjp, jvp, hvp. All are graph functions."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def check_targets(targets: Sequence[Tensor], what: str) -> None:
     for t in targets:
         if t.dtype.kind != "f":
             raise GradientError(
-                f"{what}: {describe(t)} is {t.dtype.name}; only floating-point variables have derivatives"
+                f"{what}: {describe(t)} is {t.dtype.name}; "
+                "only floating-point variables have derivatives"
             )
 
 
@@ -65,8 +66,8 @@ def check_policy(disconnected: str, what: str) -> None:
 def _check_scalar(cost: Tensor, what: str) -> None:
     if cost.ndim != 0:
         raise ShapeError(
-            f"{what}: the cost {describe(cost)} has shape {shape_text(cost.shape)}, not a scalar; reduce it "
-            "with sg.sum or sg.mean, or use sg.vjp with a cotangent, or sg.jacobian"
+            f"{what}: the cost {describe(cost)} has shape {shape_text(cost.shape)}, not a scalar; "
+            "reduce it with sg.sum or sg.mean, or use sg.vjp with a cotangent, or sg.jacobian"
         )
     if cost.dtype.kind != "f":
         raise GradientError(
@@ -82,12 +83,13 @@ def grad(
     disconnected: str = "raise",
     stabilise: bool = True,
 ) -> Any:
-    """The gradient of a scalar ``cost`` with respect to ``wrt`` (a tensor, list or dict; same form back).
+    """The gradient of a scalar ``cost`` by ``wrt`` (a tensor, list or dict; same form back).
 
     ``wrt`` may name any variable of the graph. ``known_grads`` gives cotangents of intermediate
-    variables to start from (``cost`` may then be None). ``disconnected`` says what a variable that the
-    cost does not depend on gets: an error, zeros, or None. The expression is stabilised first, so that
-    derivatives are those of the mathematical function; ``stabilise=False`` differentiates it as written.
+    variables to start from, beside the cost (which may then be None). ``disconnected`` says what a
+    variable that the cost does not depend on gets: an error, zeros, or None. The expression is
+    stabilised first, so that derivatives are those of the mathematical function;
+    ``stabilise=False`` differentiates it as written.
 
     Raises:
         ShapeError: the cost is not a scalar. GradientError: the derivative is undefined or not
@@ -120,7 +122,7 @@ def vjp(
     disconnected: str = "zero",
     stabilise: bool = True,
 ) -> Any:
-    """The product of the transposed Jacobian with ``cotangents`` (one for each output, of its shape)."""
+    """The transposed Jacobian times ``cotangents``: one an output, of its shape (eq. 6.54)."""
     ys, _ = as_list(outputs, "vjp")
     targets, form = as_list(wrt, "vjp")
     check_targets(targets, "vjp")
@@ -139,6 +141,9 @@ def _paired(
                 f"{what}: {kind} with the keys {list(values)} for {of} with {list(like)}"
             )
         return [values[k] for k in like]
+    if isinstance(like, Tensor):
+        listed = isinstance(values, (list, tuple)) and len(values) == 1
+        return [values[0] if listed and isinstance(values[0], Tensor) else values]
     given = list(values) if isinstance(values, (list, tuple)) else [values]
     if len(given) != len(variables):
         raise UsageError(f"{what}: {len(given)} {kind} for {len(variables)} {of}")
@@ -231,8 +236,8 @@ def jvp(
     Nothing is differentiated through the tangents. Same form back as ``outputs``.
 
     Raises:
-        UsageError, ShapeError, DTypeError: the tangents do not fit the variables. GradientError: the
-        derivative is undefined; the message says where and why.
+        UsageError, ShapeError, DTypeError: the tangents do not fit the variables. GradientError:
+        the derivative is undefined; the message says where and why.
 
     >>> import symgraph as sg
     >>> x, t = sg.vector("x", shape=3), sg.vector("t", shape=3)
@@ -268,8 +273,8 @@ def hvp(cost: Tensor, wrt: Any, vectors: Any, consider_constant: Sequence[Tensor
     """The Hessian of ``cost`` times ``vectors`` (eq. 6.59), without ever forming the Hessian.
 
     Forward over reverse: the gradient is differentiated along the vectors, which are constants even
-    where they were computed from ``wrt``. Same form back as ``wrt``; a variable that the gradient does
-    not depend on gives zeros.
+    where they were computed from ``wrt``. Same form back as ``wrt``; a variable that the gradient
+    does not depend on gives zeros.
     """
     targets, form = as_list(wrt, "hvp")
     given = _paired(vectors, wrt, targets, "hvp", "vectors", "variables")

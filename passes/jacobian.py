@@ -1,4 +1,4 @@
-"""Jacobians and Hessians: one derivative sweep, computed for a whole basis of directions at once."""
+"""Jacobians and Hessians: one derivative sweep, computed for a whole basis at once."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ def jacobian(
 ) -> Any:
     """All partial derivatives of ``y`` with respect to ``x``; the shape is ``y.shape + x.shape``.
 
-    One sweep is built and batched over a basis: reverse mode over the elements of y, forward mode over
-    those of x. ``"auto"`` takes forward mode where x is known to have fewer elements, else reverse.
-    Either argument may be a list or dict; the result has the form of ``y``, each entry that of ``x``.
+    One sweep is built and batched over a basis: reverse mode over the elements of y, forward mode
+    over those of x. ``"auto"`` takes forward mode where x is known to have fewer elements, else
+    reverse. Either argument may be a list or dict; the result has the form of ``y``, each entry
+    that of ``x``.
 
     Raises:
         UsageError, GradientError, ShapeError: as :func:`symgraph.grad`.
@@ -112,7 +113,7 @@ def hessian(
     consider_constant: Sequence[Tensor] = (),
     disconnected: str = "raise",
 ) -> Any:
-    """The second derivatives of a scalar ``cost``: the Jacobian of its gradient, ``x.shape + x.shape``.
+    """The second derivatives of a scalar ``cost``, of shape ``x.shape + x.shape`` (eq. 4.6).
 
     For a list of variables, a list of rows of blocks. By default forward over reverse: one
     Hessian-vector product, batched over the unit vectors (section 6.5.10).

@@ -2,22 +2,59 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 from symgraph.errors import UsageError
 from symgraph.graph import Graph
+from symgraph.passes.canonicalise import canonicalise
+from symgraph.passes.erase_markers import erase_markers
+from symgraph.passes.relax import relax
+from symgraph.passes.remove_dead import remove_dead
+from symgraph.passes.specialise import specialise
+from symgraph.passes.stabilise import stabilise
+from symgraph.passes.trace import Rewrite, recording
+from symgraph.tensor import private_table
 
-__all__ = ["PIPELINES", "Pass", "Pipeline", "resolve_pipeline", "run_passes"]
+__all__ = ["PIPELINES", "Observer", "Pass", "Pipeline", "resolve_pipeline", "run_passes"]
 
+#: A pass takes a valid graph and returns a valid graph with the same inputs, output types and equations.
 Pass = Callable[[Graph], Graph]
 Pipeline = tuple[Pass, ...]
 
-PIPELINES: dict[str, Pipeline] = {"strict": (), "default": (), "fast": ()}
+#: Called after each pass with its name, the graphs before and after, and the seconds it took.
+Observer = Callable[[str, Graph, Graph, float], None]
+
+# fmt: off
+PIPELINES: dict[str, Pipeline] = {
+    "strict": (
+        erase_markers,  # derivatives have been taken
+        canonicalise,   # same bits, fewer operations
+        remove_dead,    # what the rewrites left behind
+    ),
+    "default": (
+        erase_markers,  # derivatives have been taken, and markers would hide patterns
+        stabilise,      # while formulas still stand as the user wrote them
+        specialise,     # algebra on stable forms: scalar factors, q - p
+        remove_dead,    # what the rewrites left behind
+    ),
+    "fast": (
+        erase_markers,  # derivatives have been taken, and markers would hide patterns
+        stabilise,      # while formulas still stand as the user wrote them
+        relax,          # algebra of real numbers
+        remove_dead,    # what the rewrites left behind
+    ),
+}
+# fmt: on
 
 
 def resolve_pipeline(passes: Any) -> Pipeline:
-    """The tuple of passes that the argument ``passes`` of ``function`` stands for."""
+    """The tuple of passes that the argument ``passes`` of ``function`` stands for.
+
+    Raises:
+        UsageError: neither the name of a pipeline nor a tuple of callables.
+    """
     if isinstance(passes, str):
         if passes not in PIPELINES:
             raise UsageError(f"passes={passes!r} is not one of {', '.join(map(repr, PIPELINES))}")
@@ -27,8 +64,24 @@ def resolve_pipeline(passes: Any) -> Pipeline:
     return tuple(passes)
 
 
-def run_passes(graph: Graph, pipeline: Pipeline) -> tuple[Graph, list[Any]]:
-    """The graph after all passes, and the rewrites they made."""
-    for p in pipeline:
-        graph = p(graph)
-    return graph, []
+def run_passes(
+    graph: Graph, pipeline: Pipeline, observer: Observer | None = None
+) -> tuple[Graph, list[Rewrite]]:
+    """The graph after all passes, and the rewrites they made; new nodes intern in a table of their own."""
+    if not pipeline:
+        return graph, []
+    with private_table(graph.nodes):
+        return apply_passes(graph, pipeline, observer)
+
+
+def apply_passes(
+    graph: Graph, pipeline: Pipeline, observer: Observer | None = None
+) -> tuple[Graph, list[Rewrite]]:
+    """The same with nodes interned where the caller's are, so that they may be used in expressions."""
+    with recording() as rewrites:
+        for step in pipeline:
+            before, start = graph, time.perf_counter()
+            graph = step(graph)
+            if observer is not None:
+                observer(getattr(step, "__name__", repr(step)), before, graph, time.perf_counter() - start)
+    return graph, rewrites

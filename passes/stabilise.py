@@ -1,14 +1,46 @@
-"""Rewrite an expression into its numerically stable form before it is differentiated."""
+"""Stabilising rules: overflow, underflow and cancellation on the way to a result are removed.
+
+Functions of symgraph (softmax, logsumexp, log1p, ...) are stable as they are; this repairs formulas
+written by hand. Derivatives are taken after it, so that they are those of the mathematical function.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from symgraph.tensor import Tensor
+from symgraph.graph import Graph
+from symgraph.ops import leaves
+from symgraph.passes.rebuild import substitute
+from symgraph.passes.rules import rules_of
+from symgraph.passes.rules.engine import RuleSet, rewrite_graph, rewrite_outputs
+from symgraph.passes.rules.rule import EXACT, STABILISING
+from symgraph.tensor import Tensor, leaf
 
-__all__ = ["stabilised"]
+__all__ = ["stabilise", "stabilised"]
+
+RULES = RuleSet(rules_of(EXACT, STABILISING))
+
+
+def stabilise(graph: Graph) -> Graph:
+    """The graph under the exact and the stabilising rules.
+
+    >>> import symgraph as sg
+    >>> x = sg.matrix("x")
+    >>> q = sg.exp(x) / sg.sum(sg.exp(x), axis=1, keepdims=True)
+    >>> stabilise(Graph([sg.log(q)])).outputs[0].op.name
+    'log_softmax'
+    """
+    return rewrite_graph(graph, RULES, "stabilise")
 
 
 def stabilised(outputs: Sequence[Tensor], fixed: Sequence[Tensor]) -> list[Tensor]:
-    """The outputs in stable form; variables in ``fixed`` are kept as they are."""
-    return list(outputs)
+    """The outputs in stable form, for differentiation; variables in ``fixed`` are not looked through.
+
+    Where nothing was unstable the outputs come back as they are.
+    """
+    cuts = {v: leaf(leaves.input_, {}, v.type, v.name) for v in fixed if v.inputs}
+    roots = substitute(outputs, cuts) if cuts else list(outputs)
+    better, log = rewrite_outputs(roots, RULES, "stabilise")
+    if not any(step.contract == STABILISING for step in log):
+        return list(outputs)
+    return substitute(better, {cut: v for v, cut in cuts.items()}) if cuts else better

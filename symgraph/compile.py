@@ -88,19 +88,19 @@ def _backend(name: str) -> Any:
 
 def _check_inputs(inputs: Any) -> tuple[Tensor, ...]:
     if isinstance(inputs, Tensor) or not isinstance(inputs, (list, tuple)):
-        raise UsageError(f"function: inputs={inputs!r} is not a list of variables; write [x]")
+        raise UsageError(f"function: inputs={inputs!r} is not a list of variables; write function([x], ...)")
     for k, i in enumerate(inputs):
         if not isinstance(i, Tensor):
-            raise UsageError(f"function: inputs[{k}] is {i!r}, not a variable")
+            raise UsageError(f"function: inputs[{k}] is {i!r}, not a variable; declare one with sg.tensor")
         if i.op is leaves.shared:
-            raise UsageError(f"function: inputs[{k}] is the shared variable {describe(i)}; it is read by itself")
+            raise UsageError(f"function: inputs[{k}] is the shared variable {describe(i)}; leave it out, functions read shared variables by themselves")
         if i.op is not leaves.input_:
             raise UsageError(
                 f"function: inputs[{k}] is {describe(i)}, not a declared input; "
                 "declare one and connect it with givens={expression: input}"
             )
         if any(i is earlier for earlier in inputs[:k]):
-            raise UsageError(f"function: {describe(i)} is listed twice among the inputs")
+            raise UsageError(f"function: {describe(i)} is listed twice among the inputs; list it once")
     return tuple(inputs)
 
 
@@ -125,13 +125,15 @@ def _output(value: Any, what: str) -> Tensor:
 def _check_updates(updates: Any) -> dict[SharedVariable, Tensor]:
     if updates is None:
         return {}
-    pairs = list(updates.items()) if isinstance(updates, Mapping) else list(updates)
+    pairs = list(updates.items()) if isinstance(updates, Mapping) else updates
+    if not isinstance(pairs, (list, tuple)) or not all(isinstance(p, tuple) and len(p) == 2 for p in pairs):
+        raise UsageError(f"function: updates={updates!r} is not a dictionary; write {{shared: new value}}")
     out: dict[SharedVariable, Tensor] = {}
     for variable, value in pairs:
         if not isinstance(variable, SharedVariable):
-            raise UsageError(f"function: updates has the key {variable!r}, which is not a shared variable")
+            raise UsageError(f"function: updates has the key {variable!r}, which is not a shared variable; make one with sg.shared")
         if variable in out:
-            raise UsageError(f"function: {describe(variable)} is updated twice")
+            raise UsageError(f"function: {describe(variable)} is updated twice; keep one new value")
         out[variable] = _update_value(variable, as_tensor(value, "function: updates"))
     return out
 
@@ -145,20 +147,27 @@ def _update_value(variable: SharedVariable, value: Tensor) -> Tensor:
     if value.ndim != variable.ndim or any(
         differ(a, b) for a, b in zip(value.shape, variable.shape, strict=False)
     ):
-        raise ShapeError(f"{what} has shape {shape_text(value.shape)}, not {shape_text(variable.shape)}")
+        raise ShapeError(f"{what} has shape {shape_text(value.shape)}, not {shape_text(variable.shape)}; broadcast or reduce it")
     return value if value.shape == variable.shape else broadcast_to(value, variable.shape)
 
 
 def _check_givens(givens: Mapping[Tensor, Any]) -> dict[Tensor, Tensor]:
+    if not isinstance(givens, Mapping):
+        raise UsageError(f"function: givens={givens!r} is not a dictionary; write {{variable: expression}}")
     out: dict[Tensor, Tensor] = {}
     for variable, value in givens.items():
         if not isinstance(variable, Tensor):
-            raise UsageError(f"function: givens has the key {variable!r}, which is not a variable")
+            raise UsageError(
+                f"function: givens has the key {variable!r}, which is not a variable; use the variable itself"
+            )
         new = as_tensor(value, "function: givens")
         if new.type.weak:
             new = cast(new, variable.dtype)
-        if new.dtype != variable.dtype or new.ndim != variable.ndim:
-            raise ShapeError(f"function: givens replaces {describe(variable)} ({variable.type}) by {new.type}")
+        what = f"function: givens replaces {describe(variable)} ({variable.type}) by {new.type}"
+        if new.dtype != variable.dtype:
+            raise DTypeError(f"{what}; cast it with astype")
+        if new.ndim != variable.ndim or any(map(differ, new.shape, variable.shape)):
+            raise ShapeError(f"{what}; the shapes must agree")
         out[variable] = new
     return out
 
@@ -175,6 +184,8 @@ def _check_reachable(graph: Graph, inputs: tuple[Tensor, ...]) -> None:
 
 def evaluate_tensor(x: Tensor, values: Mapping[Tensor, Any] | None = None, **options: Any) -> Any:
     """The value of x, given arrays for the inputs it depends on."""
+    if values is not None and not isinstance(values, Mapping):
+        raise UsageError(f"eval: {values!r} is not a dictionary; write {{x: array}}")
     given = dict(values or {})
     for key in given:
         if not isinstance(key, Tensor):

@@ -1,12 +1,13 @@
-"""Optimisers (Algorithms 8.1 to 8.7): each returns the updates of one step, as a dictionary of expressions.
+"""Optimisers (Algorithms 8.1 to 8.7): each returns the updates of one step, a dictionary.
 
 Every function takes a scalar cost, or the gradients themselves, and the shared variables to change;
-pass what it returns as ``updates=`` to :func:`symgraph.function`. Rates and coefficients are numbers,
-tensors or shared variables. State is kept in shared variables of the parameters' own dtype.
+pass what it returns as ``updates=`` to :func:`symgraph.function`. Rates and coefficients are
+numbers, tensors or shared variables. State is kept in shared variables of the parameters' dtype.
 
 >>> import symgraph as sg, numpy as np
 >>> w = sg.shared(np.array([1.0, 2.0]), name="w")
->>> step = sg.function([], None, updates=sgd(sg.sum(w * w), [w], learning_rate=0.25), backend="reference")
+>>> updates = sgd(sg.sum(w * w), [w], learning_rate=0.25)
+>>> step = sg.function([], None, updates=updates, backend="reference")
 >>> step(); w.get_value()
 array([0.5, 1. ])
 """
@@ -41,7 +42,7 @@ Parameters = SharedVariable | Sequence[SharedVariable]
 
 
 def _parameters(params: Any, what: str) -> list[SharedVariable]:
-    given = [params] if isinstance(params, Tensor) else list(params)
+    given: list[SharedVariable] = [params] if isinstance(params, SharedVariable) else list(params)
     for p in given:
         if not isinstance(p, SharedVariable):
             raise UsageError(
@@ -80,7 +81,8 @@ def _checked(g: Any, p: SharedVariable, what: str) -> Tensor:
         )
     if t.ndim != p.ndim or any(differ(a, b) for a, b in zip(t.shape, p.shape, strict=True)):
         raise ShapeError(
-            f"{what}: the gradient of {describe(p)} has shape {shape_text(t.shape)}, not {shape_text(p.shape)}"
+            f"{what}: the gradient of {describe(p)} has shape {shape_text(t.shape)}, "
+            f"not {shape_text(p.shape)}"
         )
     return cast(t, p.dtype)
 
@@ -129,7 +131,7 @@ def sgd(cost_or_grads: CostOrGrads, params: Parameters, learning_rate: Any = 0.0
 def momentum(
     cost_or_grads: CostOrGrads, params: Parameters, learning_rate: Any = 0.01, momentum: Any = 0.9
 ) -> Updates:
-    """Gradient descent with momentum (Algorithm 8.2): v <- momentum v - rate g; theta <- theta + v."""
+    """Momentum (Algorithm 8.2): v <- momentum v - rate g; theta <- theta + v."""
     ps = _parameters(params, "momentum")
     gs = _gradients(cost_or_grads, ps, "momentum")
     vs = [_zeros(p, "velocity") for p in ps]
@@ -164,7 +166,7 @@ def _carried(
 def adagrad(
     cost_or_grads: CostOrGrads, params: Parameters, learning_rate: Any = 0.01, delta: Any = 1e-7
 ) -> Updates:
-    """AdaGrad (Algorithm 8.4): the rate is divided by delta + sqrt(r), r the sum of squared gradients."""
+    """AdaGrad (Algorithm 8.4): the rate over delta + sqrt(r), r the sum of squared gradients."""
     ps = _parameters(params, "adagrad")
     updates: Updates = {}
     for p, g in zip(ps, _gradients(cost_or_grads, ps, "adagrad"), strict=True):
@@ -183,11 +185,12 @@ def rmsprop(
     delta: Any = None,
     momentum: Any = None,
 ) -> Updates:
-    """RMSProp (Algorithm 8.5), or with ``momentum`` its form with Nesterov momentum (Algorithm 8.6).
+    """RMSProp (Algorithm 8.5); with ``momentum``, its form with Nesterov momentum (Algorithm 8.6).
 
-    r is the moving average of squared gradients. The plain form divides the rate by sqrt(delta + r),
-    delta 1e-6 unless given. The form with momentum divides by sqrt(r) as printed, so a component whose
-    gradient has always been 0 becomes NaN; give a ``delta`` to have sqrt(delta + r) there too.
+    r is the moving average of squared gradients. The plain form divides the rate by
+    sqrt(delta + r), delta 1e-6 unless given. The form with momentum divides by sqrt(r) as printed,
+    so a component whose gradient has always been 0 becomes NaN; give a ``delta`` to have
+    sqrt(delta + r) there too.
     """
     ps = _parameters(params, "rmsprop")
     gs = _gradients(cost_or_grads, ps, "rmsprop")
@@ -243,7 +246,7 @@ def adam(
 
 
 def _correction(rho: Any, t: Tensor) -> Tensor:
-    """1 - rho**t. In float32 ``rho`` near 1 is rounded, and the difference would keep few digits."""
+    """1 - rho**t. In float32 a rho near 1 is rounded, and the difference would keep few digits."""
     if isinstance(rho, Tensor):
         log_rho = f.log(cast(rho, t.dtype))
     else:

@@ -495,12 +495,14 @@ def _births_before(type_: TensorType, attrs: Mapping[str, Any]) -> tuple[Tensor,
 def _where(inputs: tuple[Tensor, ...]) -> str:
     seen: dict[str, None] = {}
     for i in inputs:
-        if isinstance(i.origin, UserLine):
+        if isinstance(i.origin, UserLine) and (i.inputs or i.name or i.ndim):
             seen[f"{i.name or i.op.name} {shape_text(i.shape) if isinstance(i.type, TensorType) else ''} was made at {i.origin}".replace("  ", " ")] = None
     return "; " + "; ".join(seen) if seen else ""
 
 
-def check_number(value: Any, dtype: DType, what: str) -> np.ndarray[Any, Any]:
+def check_number(
+    value: Any, dtype: DType, what: str, cure: str = "use sg.constant with a wider dtype"
+) -> np.ndarray[Any, Any]:
     """A Python number as a 0-d array of ``dtype``.
 
     Raises:
@@ -511,9 +513,12 @@ def check_number(value: Any, dtype: DType, what: str) -> np.ndarray[Any, Any]:
         if not limits.min <= value <= limits.max:
             raise DTypeError(
                 f"{what}: the Python int {value} does not fit {dtype.name} "
-                f"({limits.min} to {limits.max}); use sg.constant with a wider dtype"
+                f"({limits.min} to {limits.max}); {cure}"
             )
-    with np.errstate(over="ignore"):
-        return np.array(value, dtype)
+    try:
+        with np.errstate(over="ignore"):
+            return np.array(value, dtype)
+    except OverflowError:
+        raise DTypeError(f"{what}: a Python int is too large for {dtype.name}; write a float") from None
 
 

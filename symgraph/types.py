@@ -100,6 +100,8 @@ def parse_shape(shape: Any) -> tuple[Dim, ...]:
     """
     if isinstance(shape, (int, str, Size)) or shape is None:
         shape = (shape,)
+    if not isinstance(shape, (list, tuple)):
+        raise ShapeError(f"shape={shape!r} is not a shape; use an int, a name, None, or a tuple of them")
     return tuple(_parse_dim(d, shape) for d in shape)
 
 
@@ -110,11 +112,11 @@ def _parse_dim(d: Any, shape: Any) -> Dim:
         return d
     if isinstance(d, str):
         if not d.isidentifier() or d.startswith("_"):
-            raise ShapeError(f"shape={shape!r}: {d!r} is not a size name (an identifier not starting with _)")
+            raise ShapeError(f"shape={shape!r}: {d!r} is not a size name; use an identifier that does not start with _")
         return symbol(d)
     if isinstance(d, (int, np.integer)) and not isinstance(d, bool):
         if d < 0:
-            raise ShapeError(f"shape={shape!r}: the size {d} is negative")
+            raise ShapeError(f"shape={shape!r}: the size {d} is negative; use a name or None for a size not known yet")
         return int(d)
     raise ShapeError(f"shape={shape!r}: {d!r} is not a size; use an int, a name, or None")
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from symgraph.backends.llvm.prepare import copy
+from symgraph.backends.llvm.step_order import StepOrder
 from symgraph.backends.llvm.views import AXIS_VIEWS, VIEWS, follow
 from symgraph.graph import topological
 from symgraph.ops import index, leaves, reduction
@@ -44,7 +45,6 @@ class Cluster:
     inner: frozenset[int] = frozenset()
     maps: dict[Tensor, AxisMap] = field(default_factory=dict)
     operand_maps: dict[Tensor, AxisMap] = field(default_factory=dict)
-    first: int = 0
     last: int = 0
     forward: Cluster | None = None
 
@@ -53,11 +53,14 @@ class Cluster:
         return f"space ({', '.join(map(str, self.space))}) inner {sorted(self.inner)}: {names}"
 
 
+Step = Cluster | Tensor
+
+
 @dataclass(slots=True)
 class Partition:
     """What runs, in order: clusters and single operations; and which variables need a buffer."""
 
-    steps: list[Cluster | Tensor]
+    steps: list[Step]
     stored: dict[Tensor, None]
 
 
@@ -80,6 +83,7 @@ class _Partitioner:
         self.order = topological(outputs)
         self.position = {n: k for k, n in enumerate(self.order)}
         self.home: dict[Tensor, Cluster] = {}
+        self.ranks = StepOrder(self.reads_steps)
 
     # ---- membership --------------------------------------------------------------------------
 
@@ -109,7 +113,7 @@ class _Partitioner:
 
     # ---- paths -------------------------------------------------------------------------------
 
-    def reads(self, step: Cluster | Tensor) -> Iterable[Tensor]:
+    def reads(self, step: Step) -> Iterable[Tensor]:
         """The variables a step reads from outside itself."""
         members: Iterable[Tensor] = step.maps if isinstance(step, Cluster) else (step,)
         for m in members:
@@ -118,24 +122,19 @@ class _Partitioner:
                 if not isinstance(step, Cluster) or self.cluster(s) is not step:
                     yield s
 
-    def path_through_outside(self, start: Cluster, ends: Iterable[Tensor]) -> bool:
-        """Whether some end depends on ``start`` through variables outside it."""
-        stack = [e for e in ends if self.cluster(e) is not start]
-        seen: set[int] = set()
-        while stack:
-            n = stack.pop()
-            c = self.cluster(n)
-            step: Cluster | Tensor = c if c is not None else n
-            late = c.last if c is not None else self.position[n]
-            if id(step) in seen or late < start.first:
-                continue
-            seen.add(id(step))
-            for r in self.reads(step):
-                if self.cluster(r) is start:
-                    return True
-                if r.inputs or r.after:
-                    stack.append(r)
-        return False
+    def step_of(self, node: Tensor) -> Step:
+        c = self.cluster(node)
+        return c if c is not None else node
+
+    def reads_steps(self, step: Step) -> Iterable[Step]:
+        """The steps a step reads from."""
+        return [self.step_of(r) for r in self.reads(step) if not is_free(r)]
+
+    def outside(self, node: Tensor, c: Cluster) -> list[Step]:
+        """The steps other than ``c`` that ``node`` reads."""
+        sources = [self.source(i) for i in (*node.inputs, *node.after)]
+        steps = [self.step_of(s) for s in sources if not is_free(s)]
+        return [s for s in steps if s is not c]
 
     # ---- axis maps ---------------------------------------------------------------------------
 
@@ -198,13 +197,14 @@ class _Partitioner:
             axes = tuple(m for k, m in enumerate(operand_map) if k not in node.attrs["axis"])
         if node.op is index.gather and self.cluster(self.source(node.inputs[0])) is c:
             return False
-        outside = [s for s in map(self.source, node.inputs) if self.cluster(s) is not c]
-        if self.path_through_outside(c, [*outside, *node.after]):
+        outside = self.outside(node, c)
+        if any(self.ranks.depends(u, c) for u in outside):
             return False
         c.inner = inner
         if reduces:
             c.operand_maps[node] = operand_map
         self.add(node, axes, c)
+        self.ranks.connect(outside, c)
         return True
 
     def reduced_axes(self, node: Tensor, operand_map: AxisMap) -> frozenset[int]:
@@ -233,12 +233,13 @@ class _Partitioner:
         numbered = iter(range(len(full)))
         axes = tuple(None if type(d) is int and d == 1 else next(numbered) for d in full)
         c = Cluster(tuple(d for d in full if not (type(d) is int and d == 1)))
-        c.first = c.last = self.position[node]
+        c.last = self.position[node]
         if node.op in REDUCTIONS:
             c.inner = self.reduced_axes(node, axes)
             c.operand_maps[node] = axes
             axes = tuple(m for k, m in enumerate(axes) if k not in node.attrs["axis"])
         self.add(node, axes, c)
+        self.ranks.append(c, self.outside(node, c))
 
     def try_merge(self, node: Tensor, c: Cluster, other: Cluster) -> None:
         """Merge ``other``, which also feeds ``node``, into ``c`` where that is possible."""
@@ -257,17 +258,16 @@ class _Partitioner:
             return  # it would be computed again and again
         if not self.compatible(c, other, embedding):
             return
-        if self.path_through_outside(c, self.reads(other)) or self.path_through_outside(
-            other, [r for r in self.reads(c) if self.cluster(r) is not other]
-        ):
+        if self.ranks.depends_indirectly(c, other) or self.ranks.depends_indirectly(other, c):
             return
         c.inner = merged_inner
-        c.first, c.last = min(c.first, other.first), max(c.last, other.last)
+        c.last = max(c.last, other.last)
         for moved, kept in ((other.maps, c.maps), (other.operand_maps, c.operand_maps)):
             for m, axes in moved.items():
                 kept[m] = tuple(None if a is None else embedding[a] for a in axes)
         c.maps = dict(sorted(c.maps.items(), key=lambda item: self.position[item[0]]))
         other.forward = c
+        self.ranks.contract(c, other)
 
     def embed(self, node: Tensor, c: Cluster, other: Cluster) -> tuple[int, ...] | None:
         """For each axis of ``other``'s space the axis of ``c``'s it coincides with."""
@@ -311,9 +311,13 @@ class _Partitioner:
 
     def run(self, outputs: Sequence[Tensor]) -> Partition:
         for node in self.order:
-            if is_fusable(node) and not is_free(node):
+            if is_free(node):
+                continue
+            if is_fusable(node):
                 self.place(node)
-        return Partition(self.schedule(), self.stored(outputs))
+            else:
+                self.ranks.append(node, [self.step_of(r) for r in self.reads(node) if not is_free(r)])
+        return Partition(self.ranks.steps(), self.stored(outputs))
 
     def stored(self, outputs: Sequence[Tensor]) -> dict[Tensor, None]:
         """Variables read outside the step that computes them."""
@@ -336,36 +340,6 @@ class _Partitioner:
 
     def _reread(self, node: Tensor, operand: Tensor, source: Tensor) -> bool:
         return node.op is index.gather and operand is node.inputs[0]
-
-    def schedule(self) -> list[Cluster | Tensor]:
-        """Clusters and single operations, each after what it reads."""
-        done: set[int] = set()
-        steps: list[Cluster | Tensor] = []
-        for node in self.order:
-            if is_free(node):
-                continue
-            c = self.cluster(node)
-            root: Cluster | Tensor = c if c is not None else node
-            stack: list[tuple[Cluster | Tensor, list[Tensor]]] = [(root, list(self.reads(root)))]
-            while stack:
-                step, left = stack[-1]
-                if id(step) in done:
-                    stack.pop()
-                    continue
-                while left:
-                    r = left.pop()
-                    if is_free(r):
-                        continue
-                    rc = self.cluster(r)
-                    below: Cluster | Tensor = rc if rc is not None else r
-                    if id(below) not in done and below is not step:
-                        stack.append((below, list(self.reads(below))))
-                        break
-                else:
-                    done.add(id(step))
-                    steps.append(step)
-                    stack.pop()
-        return steps
 
 
 def _reach_operand(operand: Tensor, source: Tensor) -> AxisMap:

@@ -14,7 +14,7 @@ from symgraph.ops import leaves
 from symgraph.origins import root_line
 from symgraph.sizes import Atom, Dim, Size, evaluate, symbols_of
 from symgraph.tensor import Tensor, describe
-from symgraph.types import shape_text
+from symgraph.types import TensorType, shape_text
 
 __all__ = ["bind_sizes", "check_equations", "evaluate_graph", "resolve"]
 
@@ -89,12 +89,26 @@ def size_error(node: Tensor | None, a: Dim, b: Dim, left: int, right: int) -> Ex
     """The error for two sizes that turned out different when called."""
     line = root_line(node.origin) if node is not None else None
     where = f" in {node.op.name}" + (f" made at {line}" if line else "") if node is not None else ""
+    left_text, right_text = (_measured(node, d, n) for d, n in ((a, left), (b, right)))
     if isinstance(a, Size) and str(a).startswith("max(") and node is not None and node.op.name in ("slice", "place"):
-        return IndexRangeError(f"an index{where} is out of range for an axis of size {right}")
-    cure = ""
-    if 1 in (left, right):
+        return IndexRangeError(
+            f"an index{where} is out of range for an axis of size {right}: it needs at least {left} elements"
+        )
+    cure = "; pass arrays whose sizes agree"
+    if 1 in (left, right) and isinstance(a, Size) and isinstance(b, Size):
         cure = "; a size of 1 known only at run time does not broadcast: use expand_dims or broadcast_to"
-    return ShapeError(f"sizes differ{where}: {a} is {left} and {b} is {right}{cure}")
+    return ShapeError(f"sizes differ{where}: {left_text} and {right_text}{cure}")
+
+
+def _measured(node: Tensor | None, dim: Dim, value: int) -> str:
+    """A size with what it turned out to be, and the operand's axis that has it."""
+    text = f"{dim} is {value}" if isinstance(dim, Size) else f"{value} is wanted"
+    if node is None or not isinstance(dim, Size):
+        return text
+    for x in node.inputs:
+        if isinstance(x.type, TensorType) and dim in x.type.shape:
+            return f"{text} (axis {x.type.shape.index(dim)} of {describe(x)})"
+    return text
 
 
 def evaluate_graph(

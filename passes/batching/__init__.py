@@ -4,5 +4,6 @@ from symgraph.passes.batching import elementwise, index, product, reduction, sha
 from symgraph.passes.batching.forms import NOT_BATCHED, RULES, Call, rule_of
 
 __all__ = [
-    "NOT_BATCHED", "RULES", "Call", "elementwise", "index", "product", "reduction", "rule_of", "shape",
+    "NOT_BATCHED", "RULES", "Call", "elementwise", "index", "product", "reduction", "rule_of",
+    "shape",
 ]  # fmt: skip

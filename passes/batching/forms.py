@@ -1,7 +1,7 @@
 """The pieces that batching rules are written in.
 
-A rule is given one node with the new inputs, some of which have a leading batch axis, and builds the
-node's values for the whole batch: the batch axis first, then the axes of the node.
+A rule is given one node with the new inputs, some of which have a leading batch axis, and builds
+the node's values for the whole batch: the batch axis first, then the axes of the node.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Call:
     size: Dim
 
     def aligned(self, position: int, rank: int) -> Tensor:
-        """The input with axes of size 1 after the batch axis, so that it broadcasts as at ``rank`` axes."""
+        """The input with axes of size 1 after the batch axis, to broadcast as at ``rank`` axes."""
         x = self.inputs[position]
         missing = rank - x.ndim + 1
         if not self.batched[position] or missing <= 0:
@@ -77,8 +77,8 @@ def _one_by_one(call: Call) -> Tensor:
     node, size = call.node, call.size
     if type(size) is not int or isinstance(node.type, TupleType):
         raise UnsupportedError(
-            f"batch: {describe(node)} has no batching rule, and {size} values of {node.type} cannot be "
-            f"written out one by one; add one with symgraph.passes.batching.RULES[op] = rule"
+            f"batch: {describe(node)} has no batching rule, and {size} values of {node.type} "
+            "cannot be written out one by one; add one: symgraph.passes.batching.RULES[op] = rule"
         )
     if size == 0:
         return f.zeros((0, *node.shape), node.dtype)

@@ -6,18 +6,21 @@ along; the division may be a product with the reciprocal; u may have its maximum
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from symgraph import functions as f
 from symgraph.ops import elementwise as e
-from symgraph.ops import leaves
 from symgraph.ops import reduction as r
+from symgraph.ops import shape as s
+from symgraph.passes.rebuild import rebuilt
 from symgraph.passes.rules.layout import Layout, aligned, constant_along, layout, replay, reshaped, same_values
 from symgraph.passes.rules.pattern import P, Var, literal_of
-from symgraph.passes.rules.rule import FINITE_ONLY, NORMWISE, STABILISING, Match, Rule
+from symgraph.passes.rules.rule import FINITE_ONLY, STABILISING, Match, Rule
 from symgraph.tensor import Tensor, apply
 
 __all__ = ["SOFTMAX", "spelled_softmax"]
 
-a, b, q, u, x, y = Var("a"), Var("b"), Var("q"), Var("u"), Var("x"), Var("y")
+b, c, u, x, y = Var("b"), Var("c"), Var("u"), Var("x"), Var("y")
 
 
 # ---- a value beside its own reduction ------------------------------------------------------------
@@ -48,8 +51,8 @@ def _beside(value: Tensor, found: Layout, core: Tensor, rank: int) -> tuple[int,
     return over if set(over) <= set(_known(above)) and not set(over) & set(_known(below)) else None
 
 
-def _known(axes: object) -> list[int]:
-    return [k for k in axes if k is not None]  # type: ignore[attr-defined]
+def _known(axes: Iterable[int | None]) -> list[int]:
+    return [k for k in axes if k is not None]
 
 
 def _sum_of_exp(x: Tensor) -> tuple[Layout, Tensor] | None:
@@ -107,7 +110,7 @@ def _logsumexp(m: Match) -> Tensor:
     return f.logsumexp(m.u, axis=m.s.attrs["axis"])
 
 
-def _logsumexp_of_mean(m: Match) -> Tensor:
+def _logsumexp_scaled(m: Match) -> Tensor:
     return f.logsumexp(m.u, axis=m.s.attrs["axis"]) + f.log(m.c)
 
 
@@ -158,25 +161,85 @@ def _add_back(m: Match) -> Tensor | None:
 DEPTH = 8
 
 
-def _quotient(x: Tensor, total: Tensor, depth: int = DEPTH) -> Tensor | None:
-    """x / total, if x visibly has one over ``total`` as a factor; total may be laid out in any way."""
-    if depth == 0:
+def _softmax_factor(m: Match) -> Tensor | None:
+    """exp(u) times terms that all have one over its sum as a factor: softmax(u) times the rest.
+
+    This is what differentiating a softmax spelled as exp over sum leaves behind.
+    """
+    value = m.e
+    total = _denominator(m.y, layout(value).source, m.node.ndim)
+    if total is None:
         return None
-    if x.op is e.divide and _same_source(x.inputs[1], total):
-        return x.inputs[0]
-    if x.op is e.divide:
-        return _with_first(x, _quotient(x.inputs[0], total, depth - 1))
-    if x.op in (e.negative, *_LAYOUT):
-        return _with_first(x, _quotient(x.inputs[0], total, depth - 1))
-    if x.op is r.sum_:
-        source = layout(total).source
-        reduced = source.inputs[0].ndim == x.inputs[0].ndim and source.attrs["axis"] == x.attrs["axis"]
-        return _with_first(x, _quotient(x.inputs[0], total, depth - 1)) if reduced else None
-    if x.op is e.multiply:
-        return _quotient_of_product(x, total, depth - 1)
-    if x.op in (e.add, e.subtract):
-        parts = [_quotient(i, total, depth - 1) for i in x.inputs]
-        if parts[0] is None or parts[1] is None:
-            return None
-        return apply(x.op, (parts[0], parts[1]))
+    found, rest = spelled_softmax(value, total, m.node.ndim), _quotient(m.y, total, DEPTH)
+    return None if found is None or rest is None else apply(e.multiply, (found, rest))
+
+
+def _denominator(x: Tensor, core: Tensor, rank: int) -> Tensor | None:
+    """A sum of ``core`` by which something in x is divided, at the rank of the whole."""
+    level = [x]
+    for _ in range(DEPTH):
+        following: list[Tensor] = []
+        for node in level:
+            if node.op is e.divide and node.ndim == rank:
+                known = _sum_of_exp(node.inputs[1])
+                if known is not None and known[1] is core:
+                    return node.inputs[1]
+            if node.op in _TRANSPARENT:
+                following.extend(node.inputs)
+        level = following[:DEPTH]
     return None
+
+
+_TRANSPARENT = frozenset((e.add, e.subtract, e.multiply, e.divide, e.negative, r.sum_, s.expand_dims))
+
+
+def _quotient(x: Tensor, total: Tensor, depth: int) -> Tensor | None:
+    """x without the factor 1 / total that every term of it has; None if one lacks it."""
+    if depth == 0 or x.op not in _TRANSPARENT:
+        return None
+    ins, deeper = x.inputs, depth - 1
+    if x.op is e.divide and ins[1] is total:
+        return ins[0]
+    if x.op in (e.divide, e.negative):
+        return _with_input(x, 0, _quotient(ins[0], total, deeper))
+    if x.op is e.multiply:
+        first = _with_input(x, 0, _quotient(ins[0], total, deeper))
+        return first if first is not None else _with_input(x, 1, _quotient(ins[1], total, deeper))
+    if x.op is s.expand_dims:
+        same = total.op is s.expand_dims and total.attrs["axes"] == x.attrs["axes"]
+        return _with_input(x, 0, _quotient(ins[0], total.inputs[0], deeper)) if same else None
+    if x.op is r.sum_:
+        inside = f.expand_dims(total, x.attrs["axis"]) if total.ndim or not ins[0].ndim else total
+        return _with_input(x, 0, _quotient(ins[0], inside, deeper))
+    return _with_input(_with_input(x, 0, _quotient(ins[0], total, deeper)), 1, _quotient(ins[1], total, deeper))
+
+
+def _with_input(x: Tensor | None, k: int, new: Tensor | None) -> Tensor | None:
+    if x is None or new is None:
+        return None
+    inputs = (*x.inputs[:k], new, *x.inputs[k + 1 :])
+    return rebuilt(x, inputs)
+
+
+# fmt: off
+SOFTMAX: tuple[Rule, ...] = (
+    Rule("softmax_quotient",   P.divide(x, y),                         _softmax,              STABILISING),
+    Rule("softmax_product",    P.multiply(P.exp(u), y),                _softmax_by_reciprocal, STABILISING),
+    Rule("softmax_product_laid_out", P.multiply(P.permute_dims(x), y), _softmax_by_reciprocal, STABILISING),
+    Rule("logsumexp_spelled",  P.log(P.sum(P.exp(u)).named("s")),      _logsumexp,            STABILISING),
+    Rule("logsumexp_scaled",   P.log(P.multiply(c, P.sum(P.exp(u)).named("s"))), _logsumexp_scaled, STABILISING, lambda m: m.facts.positive(m.c)),
+    Rule("log_softmax_spelled", P.subtract(x, P.expand_dims(y)),       _log_softmax,          STABILISING),
+    Rule("log_softmax_vector", P.subtract(x, P.logsumexp(y)),          _log_softmax,          STABILISING),
+    Rule("log_of_softmax",     P.log(P.softmax(x)),                    lambda m: f.log_softmax(m.x, axis=m.node.inputs[0].attrs["axis"]), STABILISING),
+    Rule("softmax_factor",     P.multiply(P.exp(u).named("e"), y),     _softmax_factor,       STABILISING),
+    # ---- shifts ----------------------------------------------------------------------------------
+    Rule("softmax_shift",      P.softmax(P.subtract(x, y)),            _without_shift, STABILISING, _harmless_shift),
+    Rule("softmax_shift_added", P.softmax(P.add(x, y)),                _without_shift, STABILISING, _harmless_shift),
+    Rule("softmax_any_shift",  P.softmax(P.subtract(x, y)),            _without_shift, FINITE_ONLY),
+    Rule("softmax_any_shift_added", P.softmax(P.add(x, y)),            _without_shift, FINITE_ONLY),
+    Rule("log_softmax_shift",  P.log_softmax(P.subtract(x, y)),        _without_shift, STABILISING, _harmless_shift),
+    Rule("log_softmax_shift_added", P.log_softmax(P.add(x, y)),        _without_shift, STABILISING, _harmless_shift),
+    Rule("logsumexp_shift",    P.add(P.logsumexp(P.subtract(x, b)).named("s"), y), _add_back, STABILISING),
+    Rule("logsumexp_shift_kept", P.add(P.expand_dims(P.logsumexp(P.subtract(x, b)).named("s")), y), _add_back, STABILISING),
+)
+# fmt: on

@@ -1,4 +1,4 @@
-"""Activations built from the language: each is exact where its textbook form overflows or cancels."""
+"""Activations built from the language, exact where textbook forms overflow or cancel."""
 
 from __future__ import annotations
 

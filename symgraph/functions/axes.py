@@ -17,13 +17,15 @@ def one_axis(what: str, axis: Any, ndim: int, x: Tensor | None = None) -> int:
     Raises:
         ShapeError: out of range. UsageError: not an integer.
     """
-    try:
-        k = operator.index(axis)
-    except TypeError:
-        raise UsageError(f"{what}: axis={axis!r} is not an int") from None
+    of = f" of {describe(x)}" if x is not None else ""
+    if isinstance(axis, bool) or not hasattr(axis, "__index__"):
+        raise UsageError(
+            f"{what}{of}: axis={axis!r} is not an int; count axes from 0, or from the end with -1"
+        )
+    k = operator.index(axis)
     if not -ndim <= k < ndim:
-        of = f" of {describe(x)}" if x is not None else ""
-        raise ShapeError(f"{what}: axis {k} is out of range for the {ndim} axes{of}")
+        valid = f"; use {-ndim} to {ndim - 1}" if ndim else ""
+        raise ShapeError(f"{what}: axis {k} is out of range for the {ndim} axes{of}{valid}")
     return k % ndim
 
 
@@ -34,6 +36,6 @@ def some_axes(what: str, axis: Any, ndim: int, x: Tensor | None = None) -> tuple
     if isinstance(axis, (tuple, list)):
         found = [one_axis(what, a, ndim, x) for a in axis]
         if len(set(found)) != len(found):
-            raise ShapeError(f"{what}: axis {tuple(axis)} names an axis twice")
+            raise ShapeError(f"{what}: axis {tuple(axis)} names an axis twice; name each once")
         return tuple(sorted(found))
     return (one_axis(what, axis, ndim, x),)

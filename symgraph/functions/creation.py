@@ -12,7 +12,7 @@ from symgraph.functions.variables import as_tensor, cast, constant, number, size
 from symgraph.ops import leaves as ops
 from symgraph.ops.index import gather as gather_op
 from symgraph.sizes import Dim, Size, maximum, minimum
-from symgraph.tensor import Tensor, apply
+from symgraph.tensor import Tensor, apply, describe
 from symgraph.types import DTYPES, DType, as_dtype
 
 
@@ -73,7 +73,7 @@ def arange(start: Any, /, stop: Any = None, step: Any = 1, dtype: Any = None) ->
     bounds = [_bound(b) for b in (start, stop, step)]
     start, stop, step = bounds
     if step == 0:
-        raise UsageError("arange: step is 0")
+        raise UsageError("arange: the step is 0, so the end is never reached; use another step")
     if any(isinstance(b, float) for b in bounds):
         length: Dim = max(0, math.ceil((stop - start) / step))
         kind = as_dtype("float64" if dtype is None else dtype)
@@ -96,13 +96,16 @@ def _bound(b: Any) -> Any:
     try:
         return b.item()
     except AttributeError:
-        raise UsageError(f"arange: {b!r} is not a number or a size") from None
+        raise UsageError(
+            f"arange: {b!r} is not a number or a size; its value, and so the length, would only be known when "
+            "called"
+        ) from None
 
 
 def linspace(start: Any, stop: Any, /, num: int = 50, dtype: Any = None, endpoint: bool = True) -> Tensor:
     """``num`` evenly spaced values from start to stop (included unless ``endpoint=False``)."""
     if not isinstance(num, int) or num < 0:
-        raise UsageError(f"linspace: num={num!r} is not a nonnegative int")
+        raise UsageError(f"linspace: num={num!r} is not a nonnegative int; write the number of points")
     kind = as_dtype("float64" if dtype is None else dtype)
     steps = num - 1 if endpoint else num
     at = iota(num, DTYPES["float64"])
@@ -129,7 +132,7 @@ def triu(x: Any, /, k: int = 0) -> Tensor:
 def _triangle(what: str, x: Any, k: int, lower: bool) -> Tensor:
     t = as_tensor(x, what)
     if t.ndim < 2:
-        raise UsageError(f"{what}: needs at least 2 axes, the argument has {t.ndim}")
+        raise UsageError(f"{what}: {describe(t)} has {t.ndim} axes, needs at least 2; use sg.diag for vectors")
     rows = expand_dims(iota(t.shape[-2]), 1) + k
     columns = iota(t.shape[-1])
     keep = greater_equal(rows, columns) if lower else less_equal(rows, columns)
@@ -143,7 +146,7 @@ def diag(x: Any, /) -> Tensor:
         n = t.shape[0]
         return where(equal(expand_dims(iota(n), 1), iota(n)), t, number(0, t.dtype))
     if t.ndim != 2:
-        raise UsageError(f"diag: needs a vector or a matrix, the argument has {t.ndim} axes")
+        raise UsageError(f"diag: {describe(t)} has {t.ndim} axes; a vector or a matrix is needed")
     along = iota(minimum(t.shape[0], t.shape[1]))
     return apply(gather_op, (t, along, along), (("axes", (0, 1)),))
 
@@ -152,12 +155,12 @@ def one_hot(indices: Any, /, num_classes: Any, dtype: Any = "float64", axis: int
     """A new axis of ``num_classes`` entries: 1 at the index, 0 elsewhere (all 0 for an index outside)."""
     t = as_tensor(indices, "one_hot")
     if t.dtype.kind not in "iu":
-        raise UsageError(f"one_hot: the indices are {t.dtype.name}; integers are needed")
+        raise UsageError(f"one_hot: {describe(t)} is {t.dtype.name}; integers are needed, cast with astype('int64')")
     (n,) = as_dims("one_hot", num_classes)
     place = axis % (t.ndim + 1)
-    classes = iota(n, t.dtype)
+    classes = iota(n)
     line = expand_dims(classes, tuple(range(1, t.ndim + 1 - place))) if t.ndim > place else classes
-    return astype(equal(expand_dims(t, place), line), dtype)
+    return astype(equal(expand_dims(cast(t, DTYPES["int64"]), place), line), dtype)
 
 
 __all__ = [

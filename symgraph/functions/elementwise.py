@@ -11,7 +11,7 @@ from symgraph.errors import DTypeError, UsageError
 from symgraph.functions.variables import as_tensor, cast, elementwise_node, number, promoted
 from symgraph.op import Op
 from symgraph.ops import elementwise as ops
-from symgraph.tensor import Tensor, apply
+from symgraph.tensor import Tensor, apply, describe
 from symgraph.types import as_dtype
 
 Unary = Callable[[Any], Tensor]
@@ -61,7 +61,7 @@ def positive(x: Any, /) -> Tensor:
 
 
 def pow(x1: Any, x2: Any, /) -> Tensor:
-    """x1 ** x2, IEEE pow for floats. A literal exponent 0, 1, 2, -1 or 0.5 becomes the simpler op.
+    """x1 ** x2, IEEE pow for floats. A literal exponent 1, 2 or -1 becomes the simpler op.
 
     Raises:
         UsageError: an integer to a literal negative power (use a float base).
@@ -69,7 +69,10 @@ def pow(x1: Any, x2: Any, /) -> Tensor:
     base, exponent = as_tensor(x1, "pow"), x2
     if isinstance(exponent, (int, float)) and not isinstance(exponent, bool):
         if base.dtype.kind in "iu" and isinstance(exponent, int) and exponent < 0:
-            raise UsageError(f"pow: an integer to the power {exponent} is no integer; use astype('float64')")
+            raise UsageError(
+                f"pow: {describe(base)} is {base.dtype.name}, and an integer to the power {exponent} is no "
+                "integer; use astype('float64')"
+            )
         keeps = base.dtype.kind == "f" or isinstance(exponent, int)
         if keeps and exponent == 2 and base.dtype.kind in "iuf":
             return square(base)
@@ -104,7 +107,7 @@ def where(condition: Any, x1: Any, x2: Any, /) -> Tensor:
     """x1 where the condition holds, x2 elsewhere; what is not selected has no influence on derivatives."""
     c = as_tensor(condition, "where")
     if c.dtype.kind != "b":
-        raise DTypeError(f"where: the condition is {c.dtype.name}, not bool; write condition != 0")
+        raise DTypeError(f"where: the condition {describe(c)} is {c.dtype.name}, not bool; write condition != 0")
     a, b = promoted("where", x1, x2)
     return apply(ops.where, (c, a, b))
 

@@ -27,7 +27,7 @@ from symgraph.functions.variables import as_tensor, cast, constant, number, size
 from symgraph.ops import index as ops
 from symgraph.ops import leaves
 from symgraph.ops.reduction import item as item_op
-from symgraph.sizes import Dim, Size, count_symbol, lower_bound, maximum, minimum, product
+from symgraph.sizes import Dim, Size, count_symbol, differ, lower_bound, maximum, minimum, product
 from symgraph.tensor import Tensor, apply, describe
 from symgraph.types import DTYPES, TupleType, broadcast_shapes, promote, shape_text
 
@@ -110,7 +110,7 @@ def _entry(t: Tensor, e: Any) -> Any:
         return e
     if isinstance(e, Tensor):
         if e.dtype.kind not in "biu":
-            raise DTypeError(f"index of {describe(t)}: {describe(e)} is {e.dtype.name}; integers or bool are needed")
+            raise DTypeError(f"index of {describe(t)}: {describe(e)} is {e.dtype.name}; integers or bool are needed, cast with astype('int64')")
         if e.op is leaves.size:
             return e.attrs["dim"]
         return e if e.dtype.kind == "b" else cast(e, INT64)
@@ -136,9 +136,9 @@ def _expand(t: Tensor, entries: tuple[Any, ...]) -> list[Any]:
     used = sum(_consumes(e) for e in known)
     dots = [k for k, e in enumerate(known) if e is Ellipsis]
     if len(dots) > 1:
-        raise UsageError(f"index of {describe(t)}: more than one ellipsis")
+        raise UsageError(f"index of {describe(t)}: more than one ellipsis; write : for the other axes")
     if used > t.ndim:
-        raise UsageError(f"index of {describe(t)}: {used} indices for {t.ndim} axes")
+        raise UsageError(f"index of {describe(t)}: {used} indices for {t.ndim} axes; drop some, or add axes with None")
     k = dots[0] if dots else len(known)
     tail = known[k:] if dots else []  # the ellipsis stays: it parts index arrays even where it is empty
     return [*known[:k], *[slice(None)] * (t.ndim - used), *tail]
@@ -175,7 +175,8 @@ def _masks(t: Tensor, entries: list[Any]) -> tuple[list[Any], tuple[Dim, ...]]:
         for have, want in zip(m.shape, dims, strict=True):
             if type(have) is int and type(want) is int and have != want:
                 raise ShapeError(
-                    f"index of {describe(t)}: a mask of shape {shape_text(m.shape)} for axes {shape_text(dims)}"
+                    f"index of {describe(t)}: a mask of shape {shape_text(m.shape)} for axes of shape "
+                    f"{shape_text(dims)}; they must agree"
                 )
         shape.append(product(dims))
         if isinstance(e, np.ndarray):
@@ -246,7 +247,7 @@ def slice_bounds(t: Tensor, s: slice, n: Dim) -> tuple[Dim, int, Dim]:
     """(start, step, length) of a slice of an axis of size n, clipped as Python does."""
     step = 1 if s.step is None else operator.index(s.step)
     if step == 0:
-        raise UsageError(f"index of {describe(t)}: slice step is 0")
+        raise UsageError(f"index of {describe(t)}: the slice step is 0; use another step")
     if type(n) is int and all(b is None or type(b) is int for b in (s.start, s.stop)):
         r = range(*s.indices(n))
         return (r.start if len(r) else 0), step, len(r)
@@ -282,13 +283,13 @@ def position(t: Tensor, i: Dim, n: Dim, axis: int) -> tuple[Dim, bool]:
     wrapped = n + i if type(i) is int and i < 0 else i
     if type(wrapped) is int and type(n) is int:
         if not 0 <= wrapped < n:
-            raise IndexRangeError(f"index of {describe(t)}: {i} is out of range for axis {axis} of size {n}")
+            raise IndexRangeError(
+                f"index of {describe(t)}: {i} is out of range for axis {axis} of size {n}; use {-n} to {n - 1}"
+            )
         return wrapped, False
     need = -i if type(i) is int and i < 0 else i + 1
-    known = lower_bound(n - need)
-    if known is None or known < 0:
-        return wrapped, True
-    return wrapped, False
+    room, below = lower_bound(n - need), lower_bound(wrapped)
+    return wrapped, room is None or room < 0 or below is None or below < 0
 
 
 def take(x: Any, indices: Any, /, axis: int | None = None) -> Tensor:
@@ -299,7 +300,7 @@ def take(x: Any, indices: Any, /, axis: int | None = None) -> Tensor:
     k = one_axis("take", axis, t.ndim, t)
     i = as_tensor(indices if not isinstance(indices, list) else np.asarray(indices), "take")
     if i.dtype.kind not in "iu":
-        raise DTypeError(f"take: the indices are {i.dtype.name}; integers are needed")
+        raise DTypeError(f"take: {describe(i)} is {i.dtype.name}; integers are needed, cast with astype('int64')")
     out = apply(ops.gather, (t, cast(i, INT64)), (("axes", (k,)),))
     return permute_dims(out, (*range(i.ndim, i.ndim + k), *range(i.ndim), *range(i.ndim + k, out.ndim)))
 
@@ -308,9 +309,14 @@ def take_along_axis(x: Any, indices: Any, /, axis: int = -1) -> Tensor:
     """``x[..., indices[..., j, ...], ...]``: one index per position, the other axes broadcast together."""
     t, i = as_tensor(x, "take_along_axis"), as_tensor(indices, "take_along_axis")
     if i.dtype.kind not in "iu":
-        raise DTypeError(f"take_along_axis: the indices are {i.dtype.name}; integers are needed")
+        raise DTypeError(
+            f"take_along_axis: {describe(i)} is {i.dtype.name}; integers are needed, cast with astype('int64')"
+        )
     if t.ndim != i.ndim:
-        raise ShapeError(f"take_along_axis: the array has {t.ndim} axes, the indices {i.ndim}")
+        raise ShapeError(
+            f"take_along_axis: {describe(t)} has {t.ndim} axes, the indices {describe(i)} {i.ndim}; "
+            "add axes with [None], or use sg.take"
+        )
     k = one_axis("take_along_axis", axis, t.ndim, t)
     rest_t = tuple(1 if a == k else d for a, d in enumerate(t.shape))
     rest_i = tuple(1 if a == k else d for a, d in enumerate(i.shape))
@@ -324,16 +330,28 @@ def take_along_axis(x: Any, indices: Any, /, axis: int = -1) -> Tensor:
 
 
 def repeat(x: Any, repeats: Any, /, axis: int | None = None) -> Tensor:
-    """Every element ``repeats`` times along ``axis``; ``repeats`` is a size or a static list of ints."""
+    """Every element ``repeats`` times along ``axis``: a size for all, or a static list with one int for each.
+
+    Raises:
+        ShapeError: the list is not as long as the axis.
+    """
     t = as_tensor(x, "repeat")
     if axis is None:
         t, axis = reshape(t, (-1,)), 0
     k = one_axis("repeat", axis, t.ndim, t)
-    if isinstance(repeats, (list, tuple, np.ndarray)):
-        return take(t, np.repeat(np.arange(len(repeats)), repeats), axis=k)
+    if np.size(repeats) != 1:
+        return _repeat_each(t, np.asarray(repeats), k)
     (count,) = as_dims("repeat", repeats)
     wide = broadcast_to(expand_dims(t, k + 1), (*t.shape[: k + 1], count, *t.shape[k + 1 :]))
     return reshape(wide, (*t.shape[:k], t.shape[k] * count, *t.shape[k + 1 :]))
+
+
+def _repeat_each(t: Tensor, repeats: np.ndarray[Any, Any], axis: int) -> Tensor:
+    n, count = t.shape[axis], len(repeats)
+    if differ(n, count):
+        raise ShapeError(f"repeat: {count} repeats for axis {axis} of size {n}")
+    t = broadcast_to(t, (*t.shape[:axis], count, *t.shape[axis + 1 :]))  # an equation where n is a size
+    return take(t, np.repeat(np.arange(count), repeats), axis=axis)
 
 
 class IndexedUpdate:
@@ -365,7 +383,13 @@ class IndexedUpdate:
         wanted, _ = promote((x.dtype, False), (v.dtype, v.type.weak))
         if wanted != x.dtype:
             raise DTypeError(f"at.{how}: a {v.dtype.name} value does not fit {describe(x)} ({x.dtype.name}); use astype")
-        v = broadcast_to(cast(v, x.dtype), target.shape)
+        try:
+            v = broadcast_to(cast(v, x.dtype), target.shape)
+        except ShapeError:
+            raise ShapeError(
+                f"at.{how} of {describe(x)}: the value has shape {shape_text(v.shape)}, the place "
+                f"{shape_text(target.shape)}; the value must broadcast to the place"
+            ) from None
         return reshape(_scatter(reshape(x, plan.shape), v, plan, how), x.shape)
 
 

@@ -1,4 +1,4 @@
-"""Losses: one number an example, then their mean or sum. Cross-entropies take logits, so they are stable."""
+"""Losses: one number an example, then their mean or sum. Cross-entropies take logits."""
 
 from __future__ import annotations
 
@@ -54,13 +54,14 @@ def _pair(what: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
 
 
 def cross_entropy(logits: Any, targets: Any, /, axis: int = -1, reduction: str = "mean") -> Tensor:
-    """The cross-entropy between targets and softmax(logits) over ``axis``, from the logits themselves.
+    """The cross-entropy between targets and softmax(logits) over ``axis``, from the logits.
 
     ``targets`` are integer labels (the shape of the logits without ``axis``) or probabilities (the
     shape of the logits). The mean is over examples.
 
     Raises:
-        DTypeError, ShapeError, UsageError: the targets do not fit. A label out of range raises when called.
+        DTypeError, ShapeError, UsageError: the targets do not fit. IndexRangeError, when called: a
+        label is out of range.
     """
     scores = as_tensor(logits, "cross_entropy")
     chosen = as_tensor(targets, "cross_entropy")
@@ -87,8 +88,8 @@ def _picked(x: Tensor, labels: Tensor, axis: int) -> Tensor:
     """The element of each example that its label names."""
     if labels.ndim != x.ndim - 1:
         raise ShapeError(
-            f"cross_entropy: integer labels of shape {shape_text(labels.shape)} for logits of shape "
-            f"{shape_text(x.shape)}; one label an example is wanted (or probabilities)"
+            f"cross_entropy: integer labels of shape {shape_text(labels.shape)} for logits of "
+            f"shape {shape_text(x.shape)}; one label an example is wanted (or probabilities)"
         )
     rows = moveaxis(x, axis, -1)
     broadcast_shapes("cross_entropy", [labels.shape, rows.shape[:-1]], [])
@@ -118,7 +119,7 @@ def hinge(scores: Any, targets: Any, /, reduction: str = "mean") -> Tensor:
 
 
 def kl_div(p: Any, q: Any, /, axis: int = -1, reduction: str = "mean") -> Tensor:
-    """The divergence sum(p log(p / q)) of distributions along ``axis``; 0 log 0 counts as 0 (eq. 3.50)."""
+    """The divergence sum(p log(p / q)) of distributions along ``axis``; 0 log 0 is 0 (eq. 3.50)."""
     a, b = _pair("kl_div", p, q)
     return _reduced(sum(xlogy(a, a) - xlogy(a, b), axis=axis), reduction, "kl_div")
 

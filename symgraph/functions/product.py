@@ -15,8 +15,8 @@ from symgraph.functions.reduction import sum
 from symgraph.functions.shape import expand_dims, moveaxis, permute_dims, reshape, squeeze
 from symgraph.functions.variables import as_tensor, number, promoted
 from symgraph.ops.product import matmul as matmul_op
-from symgraph.sizes import product
-from symgraph.tensor import Tensor, apply
+from symgraph.sizes import differ, product
+from symgraph.tensor import Tensor, apply, describe
 from symgraph.types import shape_text
 
 
@@ -24,8 +24,14 @@ def matmul(x1: Any, x2: Any, /) -> Tensor:
     """The matrix product as NumPy's ``@``: vectors are rows or columns, leading axes broadcast."""
     a, b = promoted("matmul", x1, x2)
     if a.ndim == 0 or b.ndim == 0:
-        raise ShapeError("matmul: a scalar operand; use * to scale")
+        scalar = a if a.ndim == 0 else b
+        raise ShapeError(f"matmul: {describe(scalar)} is a scalar; use * to scale")
     left, right = a.ndim == 1, b.ndim == 1
+    if differ(a.shape[-1], b.shape[0 if right else -2]):
+        raise ShapeError(
+            f"matmul: {describe(a)} has shape {shape_text(a.shape)} and {describe(b)} {shape_text(b.shape)}: the "
+            f"inner sizes are {a.shape[-1]} and {b.shape[0 if right else -2]}; transpose one with .T or .mT"
+        )
     out = apply(matmul_op, (expand_dims(a, 0) if left else a, expand_dims(b, 1) if right else b))
     drop = tuple(k for k, one in ((out.ndim - 2, left), (out.ndim - 1, right)) if one)
     return squeeze(out, drop) if drop else out
@@ -45,7 +51,8 @@ def vecdot(x1: Any, x2: Any, /, axis: int = -1) -> Tensor:
     """The sum of products along one axis."""
     a, b = promoted("vecdot", x1, x2)
     if a.ndim == 0 or b.ndim == 0:
-        raise ShapeError("vecdot: a scalar operand has no axis")
+        scalar = a if a.ndim == 0 else b
+        raise ShapeError(f"vecdot: {describe(scalar)} is a scalar and has no axis; use * to scale")
     return sum(multiply(moveaxis(a, axis, -1), moveaxis(b, axis, -1)), axis=-1)
 
 
@@ -62,7 +69,7 @@ def trace(x: Any, /, offset: int = 0) -> Tensor:
     """The sum of the diagonal of the last two axes."""
     t = as_tensor(x, "trace")
     if t.ndim < 2:
-        raise ShapeError("trace: needs at least 2 axes")
+        raise ShapeError(f"trace: {describe(t)} has {t.ndim} axes, needs at least 2; use sg.sum for vectors")
     mask = eye(t.shape[-2], t.shape[-1], k=offset, dtype="bool")
     return sum(where(mask, t, number(0, t.dtype)), axis=(-2, -1))
 
@@ -78,13 +85,18 @@ def tensordot(x1: Any, x2: Any, /, axes: Any = 2) -> Tensor:
     left = tuple(one_axis("tensordot", s, a.ndim, a) for s in left)
     right = tuple(one_axis("tensordot", s, b.ndim, b) for s in right)
     if len(left) != len(right):
-        raise ShapeError(f"tensordot: {len(left)} axes of the first operand against {len(right)}")
+        raise ShapeError(
+            f"tensordot: {len(left)} axes of {describe(a)} against {len(right)} of {describe(b)}; give as many"
+        )
     free_a = [k for k in range(a.ndim) if k not in left]
     free_b = [k for k in range(b.ndim) if k not in right]
     rows, cols = tuple(a.shape[k] for k in free_a), tuple(b.shape[k] for k in free_b)
     for i, j in zip(left, right, strict=True):
-        if type(a.shape[i]) is int and type(b.shape[j]) is int and a.shape[i] != b.shape[j]:
-            raise ShapeError(f"tensordot: axis {i} of {shape_text(a.shape)} against axis {j} of {shape_text(b.shape)}")
+        if differ(a.shape[i], b.shape[j]):
+            raise ShapeError(
+                f"tensordot: axis {i} of {describe(a)} has size {a.shape[i]}, axis {j} of {describe(b)} "
+                f"{b.shape[j]}; name pairs of axes with axes=((...), (...))"
+            )
     inner_a = product(a.shape[k] for k in left)
     inner_b = product(b.shape[k] for k in right)
     am = reshape(permute_dims(a, (*free_a, *left)), (product(rows), inner_a))
@@ -118,13 +130,19 @@ def _parse(subscripts: str, parts: tuple[Tensor, ...]) -> tuple[list[list[str]],
     left, arrow, right = text.partition("->")
     inputs = left.split(",")
     if len(inputs) != len(parts):
-        raise UsageError(f"einsum: {subscripts!r} has {len(inputs)} terms for {len(parts)} operands")
+        raise UsageError(f"einsum: {subscripts!r} has {len(inputs)} terms for {len(parts)} operands; give one each")
     spelled = []
     widest = 0
+    odd = [c for c in text.replace("->", "").replace("...", "") if not (c.isalpha() or c == ",")]
+    if odd:
+        raise UsageError(f"einsum: {odd[0]!r} in {subscripts!r} is not an index; use letters, commas, ... and ->")
     for term, t in zip(inputs, parts, strict=True):
         extra = t.ndim - len(term.replace("...", ""))
         if extra < 0 or ("..." not in term and extra):
-            raise UsageError(f"einsum: term {term!r} does not fit an operand with {t.ndim} axes")
+            raise UsageError(
+                f"einsum: the term {term!r} does not fit the {t.ndim} axes of {describe(t)}; "
+                "write one letter for each axis, or ..."
+            )
         widest = max(widest, extra if "..." in term else 0)
     dots = [f".{k}" for k in range(widest)]
     for term, t in zip(inputs, parts, strict=True):
@@ -139,7 +157,10 @@ def _parse(subscripts: str, parts: tuple[Tensor, ...]) -> tuple[list[list[str]],
         output = dots + [c for c in letters if sum_count(inputs, c) == 1]
     known = {c for s in spelled for c in s}
     if not set(output) <= known or len(set(output)) != len(output):
-        raise UsageError(f"einsum: the output of {subscripts!r} repeats an index or names an unknown one")
+        raise UsageError(
+            f"einsum: the output of {subscripts!r} repeats an index or names an unknown one; "
+            "name indices of the inputs, each once"
+        )
     return spelled, output
 
 
@@ -153,8 +174,12 @@ def _diagonal(t: Tensor, labels: list[str]) -> tuple[Tensor, list[str]]:
         c = next(c for c in labels if labels.count(c) > 1)
         i = labels.index(c)
         j = labels.index(c, i + 1)
-        along = iota(t.shape[i])
-        t = getitem(moveaxis(t, (i, j), (0, 1)), (along, along))
+        if differ(t.shape[i], t.shape[j]):
+            raise ShapeError(
+                f"einsum: index {c} of {describe(t)}, shape {shape_text(t.shape)}, is {t.shape[i]} and "
+                f"{t.shape[j]}; use two letters"
+            )
+        t = getitem(moveaxis(t, (i, j), (0, 1)), (iota(t.shape[i]), iota(t.shape[j])))
         labels = [c, *(l for k, l in enumerate(labels) if k not in (i, j))]
     return t, labels
 

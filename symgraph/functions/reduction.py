@@ -25,7 +25,7 @@ from symgraph.functions.variables import as_tensor, cast, number, size_value
 from symgraph.op import Op
 from symgraph.ops import reduction as ops
 from symgraph.sizes import product
-from symgraph.tensor import Tensor, apply
+from symgraph.tensor import Tensor, apply, describe
 from symgraph.types import DTYPES, float_for
 
 Reduction = Callable[..., Tensor]
@@ -95,7 +95,10 @@ def std(x: Any, /, axis: Any = None, keepdims: bool = False, correction: float =
 def _check_nonempty(what: str, t: Tensor, axes: tuple[int, ...]) -> None:
     for a in axes:
         if isinstance(t.shape[a], int) and t.shape[a] == 0:
-            raise ShapeError(f"{what}: axis {a} is empty; the {what} of nothing does not exist")
+            raise ShapeError(
+                f"{what} of {describe(t)}: axis {a} is empty, and the {what} of nothing does not exist; "
+                "join a least element with sg.concat first"
+            )
 
 
 def max(x: Any, /, axis: Any = None, keepdims: bool = False) -> Tensor:
@@ -179,10 +182,10 @@ def logsumexp(x: Any, /, axis: Any = None, keepdims: bool = False) -> Tensor:
 def _rowwise(op: Op, x: Any, axis: Any) -> Tensor:
     t = _floating(x, op.name)
     if t.ndim == 0:
-        raise ShapeError(f"{op.name}: a scalar has no axis to normalise over")
+        raise ShapeError(f"{op.name}: {describe(t)} is a scalar and has no axis to normalise over; use sg.sigmoid")
     axes = some_axes(op.name, axis, t.ndim, t)
     if not axes:
-        raise UsageError(f"{op.name}: axis=() names no axis")
+        raise UsageError(f"{op.name} of {describe(t)}: axis=() names no axis; name one, or None for all")
     return apply(op, (t,), (("axis", axes),))
 
 
@@ -204,7 +207,7 @@ def norm(x: Any, /, axis: Any = None, keepdims: bool = False, ord: float = 2) ->
     if ord == float("inf"):
         return max(abs(t), axis=axis, keepdims=keepdims)
     if ord != 2:
-        raise UsageError(f"norm: ord={ord!r} is not one of 1, 2, inf")
+        raise UsageError(f"norm: ord={ord!r} is not one of 1, 2, inf; write sg.sum(abs(x) ** p) ** (1 / p)")
     total = sum(square(t), axis=axis, keepdims=keepdims)
     return where(equal(total, 0), number(0, t.dtype), sqrt(total))
 
@@ -216,7 +219,7 @@ def _flat_axis(what: str, x: Any, axis: Any) -> tuple[Tensor, int]:
     t = _wide(as_tensor(x, what), None)
     if axis is None:
         if t.ndim != 1:
-            raise UsageError(f"{what}: axis is needed for an array of {t.ndim} axes")
+            raise UsageError(f"{what} of {describe(t)}: it has {t.ndim} axes; say along which with axis=")
         return t, 0
     return t, one_axis(what, axis, t.ndim, t)
 

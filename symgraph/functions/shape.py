@@ -12,13 +12,17 @@ from symgraph.errors import ShapeError, UsageError
 from symgraph.functions.axes import one_axis, some_axes
 from symgraph.functions.variables import as_tensor, as_tensors, number, promoted
 from symgraph.ops import shape as ops
-from symgraph.sizes import Dim, Size, divide_exactly, floordiv, maximum, product
+from symgraph.sizes import Dim, Size, differ, divide_exactly, floordiv, maximum, minimum, product
 from symgraph.tensor import Tensor, apply, describe
 from symgraph.types import broadcast_shapes, shape_text
 
 
-def as_dims(what: str, shape: Any) -> tuple[Dim, ...]:
-    """A shape argument as dims (-1 allowed, for reshape)."""
+def as_dims(what: str, shape: Any, signed: bool = False) -> tuple[Dim, ...]:
+    """A shape argument as dims; negative numbers only where ``signed``.
+
+    Raises:
+        UsageError: an entry is no size. ShapeError: a size is negative.
+    """
     entries = (shape,) if isinstance(shape, (int, np.integer, Size, Tensor)) else tuple(shape)
     out: list[Dim] = []
     for d in entries:
@@ -31,7 +35,11 @@ def as_dims(what: str, shape: Any) -> tuple[Dim, ...]:
         try:
             out.append(operator.index(d))
         except (TypeError, UsageError):
-            raise UsageError(f"{what}: {d!r} in the shape is not a size; use ints and sizes") from None
+            raise UsageError(
+                f"{what}: {d!r} in the shape is not a size; use ints, and sizes of variables such as x.shape[0]"
+            ) from None
+        if not signed and type(out[-1]) is int and out[-1] < 0:
+            raise ShapeError(f"{what}: the size {out[-1]} is negative; sizes count from 0")
     return tuple(out)
 
 
@@ -41,19 +49,27 @@ def reshape(x: Any, shape: Any, /) -> Tensor:
     Raises:
         ShapeError: the number of elements cannot agree, more than one -1.
     """
-    t, dims = as_tensor(x, "reshape"), as_dims("reshape", shape)
+    t, dims = as_tensor(x, "reshape"), as_dims("reshape", shape, signed=True)
     unknown = [k for k, d in enumerate(dims) if type(d) is int and d < 0]
     if len(unknown) > 1 or any(dims[k] != -1 for k in unknown):
-        raise ShapeError(f"reshape: shape {shape_text(dims)} may hold one -1 and no other negative size")
+        raise ShapeError(
+            f"reshape of {describe(t)}: the shape {shape_text(dims)} holds several negative sizes or one other "
+            "than -1; leave a single -1 for the size to be found"
+        )
     if unknown:
         k = unknown[0]
         known = product(d for j, d in enumerate(dims) if j != k)
         total = product(t.shape)
         if type(known) is int and known == 0:
-            raise ShapeError(f"reshape: -1 in {shape_text(dims)} is ambiguous beside a size 0")
+            raise ShapeError(
+                f"reshape of {describe(t)}: -1 in {shape_text(dims)} is ambiguous beside a size 0; write the size"
+            )
         exact = divide_exactly(total, known)
         if exact is None and type(total) is int and type(known) is int:
-            raise ShapeError(f"reshape: {shape_text(t.shape)} has {total} elements, not a multiple of {known}")
+            raise ShapeError(
+                f"reshape of {describe(t)}: {shape_text(t.shape)} has {total} elements, not a multiple of the "
+                f"{known} that {shape_text(dims)} asks for; change the other sizes"
+            )
         dims = (*dims[:k], exact if exact is not None else floordiv(total, known), *dims[k + 1 :])
     return t if dims == t.shape else apply(ops.reshape, (t,), (("shape", dims),))
 
@@ -95,7 +111,7 @@ def matrix_transpose(x: Any, /) -> Tensor:
     """The last two axes exchanged."""
     t = as_tensor(x, "matrix_transpose")
     if t.ndim < 2:
-        raise ShapeError(f"matrix_transpose: {describe(t)} has {t.ndim} axes, needs at least 2")
+        raise ShapeError(f"matrix_transpose: {describe(t)} has {t.ndim} axes, needs at least 2; add one with x[None] or x[:, None]")
     return permute_dims(t, (*range(t.ndim - 2), t.ndim - 1, t.ndim - 2))
 
 
@@ -105,7 +121,10 @@ def moveaxis(x: Any, source: Any, destination: Any, /) -> Tensor:
     src = [one_axis("moveaxis", a, t.ndim, t) for a in np.atleast_1d(source)]
     dst = [one_axis("moveaxis", a, t.ndim, t) for a in np.atleast_1d(destination)]
     if len(src) != len(dst) or len(set(src)) != len(src) or len(set(dst)) != len(dst):
-        raise ShapeError(f"moveaxis: source {source} and destination {destination} do not pair up")
+        raise ShapeError(
+            f"moveaxis of {describe(t)}: source {source} and destination {destination} do not pair up; "
+            "name every axis once, and as many places as axes"
+        )
     order = [k for k in range(t.ndim) if k not in src]
     for to, a in sorted(zip(dst, src, strict=True)):
         order.insert(to, a)
@@ -138,26 +157,32 @@ def broadcast_arrays(*arrays: Any) -> list[Tensor]:
 
 def concat(arrays: Sequence[Any], /, axis: int | None = 0) -> Tensor:
     """The arrays joined along ``axis`` (None: flattened first), promoted to one dtype."""
-    if isinstance(arrays, Tensor) or not len(arrays):
-        raise UsageError("concat: needs a non-empty list or tuple of arrays")
+    _check_parts("concat", arrays)
     parts = promoted("concat", *arrays)
     if axis is None:
         parts, axis = tuple(reshape(p, (-1,)) for p in parts), 0
     if parts[0].ndim == 0:
-        raise ShapeError("concat: scalars have no axis to join along; use sg.stack")
+        raise ShapeError(f"concat: {describe(parts[0])} is a scalar and has no axis to join along; use sg.stack")
     k = one_axis("concat", axis, parts[0].ndim, parts[0])
     return parts[0] if len(parts) == 1 else apply(ops.concat, parts, (("axis", k),))
 
 
+def _check_parts(what: str, arrays: Any) -> None:
+    if isinstance(arrays, (list, tuple)) and arrays:
+        return
+    given = describe(arrays) if isinstance(arrays, Tensor) else repr(arrays)
+    raise UsageError(f"{what}: {given} is not a non-empty list of arrays; write {what}([a, b])")
+
+
 def stack(arrays: Sequence[Any], /, axis: int = 0) -> Tensor:
     """The arrays, of one shape, joined along a new axis."""
-    if isinstance(arrays, Tensor) or not len(arrays):
-        raise UsageError("stack: needs a non-empty list or tuple of arrays")
+    _check_parts("stack", arrays)
     parts = promoted("stack", *arrays)
     for p in parts[1:]:
-        if p.ndim != parts[0].ndim:
+        if p.ndim != parts[0].ndim or any(map(differ, p.shape, parts[0].shape)):
             raise ShapeError(
-                f"stack: shapes {shape_text(parts[0].shape)} and {shape_text(p.shape)} differ"
+                f"stack: {describe(parts[0])} has shape {shape_text(parts[0].shape)} and {describe(p)} "
+                f"{shape_text(p.shape)}; stack joins arrays of one shape, use sg.concat or reshape first"
             )
     k = one_axis("stack", axis, parts[0].ndim + 1)
     return concat([expand_dims(p, k) for p in parts], axis=k)
@@ -210,10 +235,18 @@ def split(x: Any, indices_or_sections: Any, /, axis: int = 0) -> list[Tensor]:
         parts = int(indices_or_sections)
         width = divide_exactly(n, parts) if parts > 0 else None
         if width is None:
-            raise ShapeError(f"split: axis {k} of size {n} does not divide into {parts} equal parts")
+            raise ShapeError(
+                f"split of {describe(t)}: axis {k} of size {n} does not divide into {parts} equal parts; "
+                "give the indices to cut at"
+            )
         return [slice_axis(t, k, width * i, width) for i in range(parts)]
-    cuts: list[Dim] = [0, *as_dims("split", indices_or_sections), n]
-    return [slice_axis(t, k, a, b - a) for a, b in zip(cuts, cuts[1:], strict=False)]
+    cuts: list[Dim] = [0, *(_clipped(c, n) for c in as_dims("split", indices_or_sections, signed=True)), n]
+    return [slice_axis(t, k, a, maximum(b - a, 0)) for a, b in zip(cuts, cuts[1:], strict=False)]
+
+
+def _clipped(cut: Dim, n: Dim) -> Dim:
+    """A position within an axis of size n: counted from the end where negative, never outside."""
+    return maximum(n + cut if type(cut) is int and cut < 0 else minimum(cut, n), 0)
 
 
 def flip(x: Any, /, axis: Any = None) -> Tensor:
@@ -231,18 +264,16 @@ def roll(x: Any, shift: Any, /, axis: Any = None) -> Tensor:
         return reshape(roll(reshape(t, (-1,)), shift, axis=0), t.shape)
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
     shifts = shift if isinstance(shift, (tuple, list)) else (shift,) * len(axes)
-    for a, s in zip(axes, shifts, strict=True):
-        t = _roll_one(t, operator.index(s), one_axis("roll", a, t.ndim, t))
+    for a, s in zip(axes, as_dims("roll", shifts, signed=True), strict=True):
+        t = _roll_one(t, s, one_axis("roll", a, t.ndim, t))
     return t
 
 
-def _roll_one(t: Tensor, shift: int, axis: int) -> Tensor:
+def _roll_one(t: Tensor, shift: Dim, axis: int) -> Tensor:
     n = t.shape[axis]
-    if type(n) is int:
-        cut: Dim = (n - shift % n) if n else 0
-    else:  # an empty axis has nothing to move; max keeps the division defined
-        cut = n - (shift - floordiv(shift, maximum(n, 1)) * maximum(n, 1))
-        cut = maximum(cut, 0)
+    wrap = maximum(n, 1)  # an empty axis has nothing to move, but the division must be defined
+    moved = shift - floordiv(shift, wrap) * wrap
+    cut = maximum(n - moved, 0)
     return concat([slice_axis(t, axis, cut, n - cut), slice_axis(t, axis, 0, cut)], axis=axis)
 
 
@@ -264,15 +295,16 @@ def pad(x: Any, pad_width: Any, /, mode: str = "constant", constant_values: Any 
     """x surrounded by a constant: ``pad_width`` is n, (before, after), or one pair per axis."""
     t = as_tensor(x, "pad")
     if mode != "constant":
-        raise UsageError(f"pad: mode={mode!r} is not supported; use 'constant'")
-    pairs = _pad_pairs(pad_width, t.ndim)
+        raise UsageError(f"pad: mode={mode!r} is not supported; use 'constant', or sg.concat with pieces of x")
+    pairs = _pad_pairs(pad_width, t)
     fill = constant_values if isinstance(constant_values, Tensor) else None
     value = fill if fill is not None else number(constant_values, t.dtype)
     shape = tuple(lo + n + hi for (lo, hi), n in zip(pairs, t.shape, strict=True))
     return place_node(t, value, tuple(lo for lo, _ in pairs), (1,) * t.ndim, shape)
 
 
-def _pad_pairs(width: Any, ndim: int) -> list[tuple[Dim, Dim]]:
+def _pad_pairs(width: Any, x: Tensor) -> list[tuple[Dim, Dim]]:
+    ndim = x.ndim
     if isinstance(width, (int, np.integer, Size)):
         width = ((width, width),) * ndim
     elif len(width) == 2 and not isinstance(width[0], (tuple, list)):
@@ -280,8 +312,8 @@ def _pad_pairs(width: Any, ndim: int) -> list[tuple[Dim, Dim]]:
     elif len(width) == 1 and ndim != 1:
         width = (tuple(width[0]),) * ndim
     if len(width) != ndim:
-        raise ShapeError(f"pad: {len(width)} pairs of widths for {ndim} axes")
-    pairs = [as_dims("pad", p) for p in width]
+        raise ShapeError(f"pad of {describe(x)}: {len(width)} pairs of widths for {ndim} axes; give one for each axis")
+    pairs = [as_dims("pad", p, signed=True) for p in width]
     if any(type(d) is int and d < 0 for p in pairs for d in p):
-        raise ShapeError(f"pad: pad_width={width} holds a negative width; use slicing to cut")
+        raise ShapeError(f"pad of {describe(x)}: pad_width={width} holds a negative width; use slicing to cut")
     return [(p[0], p[-1]) for p in pairs]

@@ -154,7 +154,9 @@ def _plain_array(value: Any, what: str) -> np.ndarray[Any, Any]:
     try:
         array = np.asarray(value)
     except (ValueError, TypeError) as error:
-        raise UsageError(f"{what}: {type(value).__name__} is not an array ({error})") from None
+        raise UsageError(
+            f"{what}: this {type(value).__name__} is not an array; make its rows equally long ({error})"
+        ) from None
     if array.dtype.kind not in "biuf":
         raise DTypeError(
             f"{what}: a value of dtype {array.dtype} (from {type(value).__name__}) is not supported; "
@@ -183,7 +185,7 @@ def constant(value: Any, dtype: Any = None) -> Tensor:
     if dtype is not None and _is_number(value):
         return _literal(check_number(value, as_dtype(dtype), "constant"))
     if isinstance(value, (list, tuple)) and any(isinstance(v, Tensor) for v in value):
-        raise UsageError("a list of tensors is not an array; join them with sg.stack or sg.concat")
+        raise UsageError("constant: a list of tensors is not an array; join them with sg.stack or sg.concat")
     array = _plain_array(value, "constant")
     return _literal(np.array(array, as_dtype(dtype if dtype is not None else array.dtype), order="C"))
 
@@ -218,7 +220,7 @@ def as_tensor(value: Any, what: str = "operand") -> Tensor:
     if isinstance(value, Tensor):
         return value
     if value is None or isinstance(value, (str, bytes, Mapping)):
-        raise UsageError(f"{what}: {value!r} is not a tensor, array or number")
+        raise UsageError(f"{what}: {value!r} is not a tensor, array or number; declare a variable with sg.tensor")
     return constant(value)
 
 

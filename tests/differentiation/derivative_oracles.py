@@ -1,4 +1,4 @@
-"""What the tests of derivatives share: the backend they run on, and differences computed by NumPy alone."""
+"""What the tests of derivatives share: the backend, and differences computed by NumPy alone."""
 
 from __future__ import annotations
 
@@ -14,24 +14,26 @@ Array = np.ndarray[Any, Any]
 
 #: The backend of every test in this folder.
 BACKEND = "reference"
+#: And the pipeline.
+PASSES = "default"
 
 
 def run(inputs: Sequence[sg.Tensor], outputs: Any, *arrays: Any) -> Any:
     """The outputs for these arrays."""
-    return sg.function(inputs, outputs, backend=BACKEND)(*arrays)
+    return compiled(inputs, outputs)(*arrays)
 
 
 def compiled(inputs: Sequence[sg.Tensor], outputs: Any, **options: Any) -> Any:
     """A function on the backend under test."""
-    return sg.function(inputs, outputs, backend=BACKEND, **options)
+    return sg.function(inputs, outputs, **{"backend": BACKEND, "passes": PASSES, **options})
 
 
 def differences(value: Callable[..., Any], arrays: Sequence[Any], at: int = 0) -> Array:
-    """d value / d arrays[at] by central differences, extrapolated once; shape value.shape + x.shape."""
+    """d value / d arrays[at] by extrapolated central differences; value.shape + x.shape."""
     x = np.array(arrays[at], np.float64)
     columns = []
     for index in np.ndindex(x.shape):
-        h = 1e-3 * max(1.0, abs(x[index]))
+        h = 1e-3 * max(1.0, abs(float(x[index])))
         slopes = []
         for width in (h, h / 2):
             ends = []
@@ -42,8 +44,11 @@ def differences(value: Callable[..., Any], arrays: Sequence[Any], at: int = 0) -
             slopes.append((ends[0] - ends[1]) / (2 * width))
         columns.append((4 * slopes[1] - slopes[0]) / 3)
     shape = np.asarray(value(*arrays)).shape
-    return np.moveaxis(np.array(columns).reshape(x.shape + shape), range(x.ndim), range(-x.ndim, 0)) \
-        if shape else np.array(columns).reshape(x.shape)
+    return (
+        np.moveaxis(np.array(columns).reshape(x.shape + shape), range(x.ndim), range(-x.ndim, 0))
+        if shape
+        else np.array(columns).reshape(x.shape)
+    )
 
 
 def nodes_of(*outputs: sg.Tensor) -> list[sg.Tensor]:
@@ -63,5 +68,7 @@ def spelled(outputs: Sequence[sg.Tensor]) -> list[tuple[Any, ...]]:
     lines: list[tuple[Any, ...]] = []
     for k, n in enumerate(topological(outputs)):
         place[n] = k
-        lines.append((n.op.name, n.name, [place[i] for i in n.inputs], repr(dict(n.attrs)), str(n.type)))
+        lines.append(
+            (n.op.name, n.name, [place[i] for i in n.inputs], repr(dict(n.attrs)), str(n.type))
+        )
     return [*lines, tuple(place[o] for o in outputs)]

@@ -92,10 +92,14 @@ def test_batch_equals_one_by_one(case: tuple[str, dict[str, Any], tuple[Any, ...
         (out,) = batch([node], given)
         arrays = [v if varying else v[0] for v, varying in zip(values, varies, strict=True)]
         inputs = [m if v else x for x, m, v in zip(xs, many, varies, strict=True)]
-        wanted = np.stack([
-            OPS[name].evaluate(*[a[b] if v else a for a, v in zip(arrays, varies, strict=True)], **attrs)
-            for b in range(SIZE)
-        ])
+        wanted = np.stack(
+            [
+                OPS[name].evaluate(
+                    *[a[b] if v else a for a, v in zip(arrays, varies, strict=True)], **attrs
+                )
+                for b in range(SIZE)
+            ]
+        )
         found = run(inputs, out, *arrays)
         np.testing.assert_allclose(found, wanted, rtol=1e-13, atol=1e-14, err_msg=str(varies))
         assert found.dtype == wanted.dtype
@@ -105,7 +109,8 @@ def test_every_op_has_a_rule_or_a_reason() -> None:
     missing = [
         op.name
         for op in OPS.values()
-        if "leaf" not in op.traits and op.name != "iota"  # no inputs, so never batched
+        if "leaf" not in op.traits
+        and op.name != "iota"  # no inputs, so never batched
         and not (op.elementwise or op in RULES or op in NOT_BATCHED)
     ]
     assert missing == []
@@ -158,13 +163,15 @@ def test_an_op_without_a_rule_is_written_out() -> None:
     (out,) = batch([apply(backwards, (x,))], {x: rows})
     values = np.arange(6.0).reshape(2, 3)
     np.testing.assert_array_equal(run([rows], out, values), values[:, ::-1])
-    with pytest.raises(UnsupportedError, match="backwards has no batching rule|result of backwards"):
+    with pytest.raises(
+        UnsupportedError, match=r"backwards has no batching rule|result of backwards"
+    ):
         batch([apply(backwards, (x,))], {x: sg.matrix("many", ("B", 3))})
 
 
 def test_a_count_known_only_when_called_is_refused() -> None:
     x, rows = sg.vector("x", 3), sg.matrix("rows", ("B", 3))
-    with pytest.raises(UnsupportedError, match="nonzero.*another number of elements"):
+    with pytest.raises(UnsupportedError, match=r"nonzero.*another number of elements"):
         batch([sg.sum(x[x > 0])], {x: rows})
 
 
@@ -178,7 +185,9 @@ def test_a_count_known_only_when_called_is_refused() -> None:
         ({"x": ("f", (2, 3)), "y": ("f", (4, 3))}, ShapeError, "2 values of one variable and 4"),
     ],
 )  # fmt: skip
-def test_values_that_do_not_fit(values: dict[str, Any], error: type[Exception], message: str) -> None:
+def test_values_that_do_not_fit(
+    values: dict[str, Any], error: type[Exception], message: str
+) -> None:
     xs = {name: sg.vector(name, 3) for name in ("x", "y")}
     dtypes = {"f": "float64", "i": "int64"}
     given = {xs[k]: sg.tensor("many", shape, dtypes[kind]) for k, (kind, shape) in values.items()}

@@ -42,7 +42,11 @@ def test_N19_softmax_gives_diag_minus_outer(mode: str, shape: Any) -> None:
 
 #: name, the graph, the same in NumPy; of a (2, 3) matrix
 TENSOR_MAPS: list[tuple[str, Callable[[Any], Any], Callable[[Array], Any]]] = [
-    ("product", lambda m: sg.tanh(m @ W) @ sg.transpose(m @ W), lambda m: np.tanh(m @ W) @ (m @ W).T),
+    (
+        "product",
+        lambda m: sg.tanh(m @ W) @ sg.transpose(m @ W),
+        lambda m: np.tanh(m @ W) @ (m @ W).T,
+    ),
     ("running", lambda m: sg.cumulative_prod(m, axis=1), lambda m: np.cumprod(m, axis=1)),
     ("gathered", lambda m: m[[1, 0, 1], [2, 2, 0]] ** 2, lambda m: m[[1, 0, 1], [2, 2, 0]] ** 2),
     ("padded", lambda m: sg.pad(sg.exp(m), 1), lambda m: np.pad(np.exp(m), 1)),
@@ -69,7 +73,12 @@ def test_N19_tensor_in_and_out(name: str, sizes: Any, mode: str) -> None:
 
 
 def test_A06_derivatives_have_the_shapes_of_the_notation() -> None:
-    s, v, m, t = sg.scalar("s"), sg.vector("v", 3), sg.matrix("m", (2, 3)), sg.tensor3("t", (2, 3, 4))
+    s, v, m, t = (
+        sg.scalar("s"),
+        sg.vector("v", 3),
+        sg.matrix("m", (2, 3)),
+        sg.tensor3("t", (2, 3, 4)),
+    )
     cost = s * sg.sum(v * v) + sg.sum(m * v) ** 2 + sg.sum(sg.exp(t)) * s
     assert [g.shape for g in sg.grad(cost, [s, v, m, t])] == [(), (3,), (2, 3), (2, 3, 4)]
     assert sg.jacobian(m @ v, v).shape == (2, 3)
@@ -82,7 +91,9 @@ def test_A06_derivatives_have_the_shapes_of_the_notation() -> None:
 def test_G07_several_outputs_by_several_variables() -> None:
     a, b = sg.vector("a", 2), sg.scalar("b")
     found = sg.jacobian({"p": a * b, "q": sg.sum(a) + b**3}, [a, b])
-    values = run([a, b], [found["p"][0], found["p"][1], found["q"][0], found["q"][1]], [2.0, 5.0], 3.0)
+    values = run(
+        [a, b], [found["p"][0], found["p"][1], found["q"][0], found["q"][1]], [2.0, 5.0], 3.0
+    )
     np.testing.assert_allclose(values[0], 3.0 * np.eye(2))
     np.testing.assert_allclose(values[1], [2.0, 5.0])
     np.testing.assert_allclose(values[2], [1.0, 1.0])
@@ -146,7 +157,7 @@ def test_N20_order_of_differentiation_does_not_matter() -> None:
     x = sg.vector("x", 4)
     h = sg.tanh(W @ x)
     found = run([x], sg.hessian(sg.logsumexp(h) + sg.prod(h), x), X)
-    np.testing.assert_allclose(found, found.T, rtol=0, atol=4e-16)
+    np.testing.assert_allclose(found, found.T, rtol=0, atol=1e-14)
     assert abs(found[0, 1]) > 1e-3
 
 
@@ -199,7 +210,7 @@ def test_refusals_name_the_argument() -> None:
     x, i = sg.vector("x", 2), sg.vector("i", 2, dtype="int64")
     with pytest.raises(UsageError, match="mode='backward'"):
         sg.jacobian(x, x, mode="backward")
-    with pytest.raises(GradientError, match="i is int64|i .*is int64"):
+    with pytest.raises(GradientError, match=r"i is int64|i .*is int64"):
         sg.jacobian(x * i, i)
     with pytest.raises(GradientError, match="int64 and has no derivative"):
         sg.jacobian(sg.argmax(x, axis=0), x)

@@ -85,14 +85,20 @@ def test_several_results_and_integer_arguments() -> None:
 
 
 def test_large_arguments_are_sampled() -> None:
-    sg.verify_grad(lambda x: sg.sum(x * x), [RNG.normal(size=2000)], max_elements=5, backend=BACKEND)
+    sg.verify_grad(
+        lambda x: sg.sum(x * x), [RNG.normal(size=2000)], max_elements=5, backend=BACKEND
+    )
 
 
 def test_G34_a_wrong_bprop_is_caught_with_a_table() -> None:
     with pytest.raises(GradientError) as caught:
-        sg.verify_grad(lambda x: sg.sum(apply(wrong, (x,))), [np.array([[1.0, 2.0]])], backend=BACKEND)
+        sg.verify_grad(
+            lambda x: sg.sum(apply(wrong, (x,))), [np.array([[1.0, 2.0]])], backend=BACKEND
+        )
     lines = str(caught.value).splitlines()
-    assert lines[0].startswith("verify_grad: reverse mode differs from central differences at 2 places")
+    assert lines[0].startswith(
+        "verify_grad: reverse mode differs from central differences at 2 places"
+    )
     assert lines[1].split() == ["argument", "index", "reverse", "mode", "central", "differences"]
     argument, row, column, symbolic, numeric = lines[2].split()
     assert (argument, row + column) == ("0", "(0,1)")
@@ -100,7 +106,9 @@ def test_G34_a_wrong_bprop_is_caught_with_a_table() -> None:
 
 
 def test_G34_a_wrong_jvp_is_caught() -> None:
-    with pytest.raises(GradientError, match="forward mode differs from central differences at 1 places"):
+    with pytest.raises(
+        GradientError, match="forward mode differs from central differences at 1 places"
+    ):
         sg.verify_grad(lambda x: apply(inconsistent, (x,)), [A], backend=BACKEND)
 
 

@@ -31,9 +31,10 @@ def test_other_inputs_attributes_or_order_are_other_nodes() -> None:
 
 
 LITERALS = [0.0, -0.0, 1, 1.0, True, float("nan"), float("inf"), -1, False, 0]
+PAIRS = list(itertools.combinations(LITERALS, 2))
 
 
-@pytest.mark.parametrize(("a", "b"), itertools.combinations(LITERALS, 2), ids=str)
+@pytest.mark.parametrize(("a", "b"), PAIRS, ids=str)
 def test_literals_of_other_type_or_bits_are_apart(a: float, b: float) -> None:
     assert sg.constant(a) is not sg.constant(b)
 
@@ -51,7 +52,9 @@ def test_nan_payloads_are_apart() -> None:
 
 def test_signed_zeros_make_different_expressions() -> None:
     assert x * 0.0 is not x * -0.0
-    values = [np.signbit((x * zero).eval({x: np.ones(1)}, backend="reference")) for zero in (0.0, -0.0)]
+    values = [
+        np.signbit((x * zero).eval({x: np.ones(1)}, backend="reference")) for zero in (0.0, -0.0)
+    ]
     assert values == [[False], [True]]
 
 

@@ -70,7 +70,7 @@ f = Op("f", _same, np.sin, derivative=partials(lambda x, y: (apply(f_prime, (x,)
 
 
 def test_figure_6_10(golden: Golden) -> None:
-    """The graph of z = f(f(f(w))), then the same graph with dz/dw appended; no number is involved."""
+    """The graph of z = f(f(f(w))), and again with dz/dw appended; no number is involved."""
     w = sg.scalar("w")
     z = apply(f, (apply(f, (apply(f, (w,)),)),))
     graph = Graph([z])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import pickle
+import re
 from collections.abc import Callable
 
 import pytest
@@ -179,8 +180,7 @@ def test_a_count_is_not_the_symbol_of_its_name() -> None:
 def test_counts_know_what_they_depend_on() -> None:
     count = sizes.count_symbol(n)
     assert isinstance(count, Size)
-    bound = Atom("symbol", "n")
-    assert sizes.symbols_of(maximum(count - 1, m)) == {*count.counts, bound, Atom("symbol", "m")}
+    assert sizes.symbols_of(maximum(count - 1, m)) == {*count.counts, Atom("symbol", "m")}
 
 
 REFUSED: list[tuple[Callable[[], object], type[Exception], str]] = [
@@ -188,14 +188,14 @@ REFUSED: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: range(n), TypeError, "the size n is only known when the function is called"),
     (lambda: [1, 2, 3][n], TypeError, "declare the axis with an int"),
     (lambda: n // 0, ShapeError, "n // 0"),
-    (lambda: n + "a", TypeError, "unsupported operand"),
+    (lambda: operator.add(n, "a"), TypeError, "unsupported operand"),
     (lambda: n**-1, TypeError, "unsupported operand"),
 ]
 
 
 @pytest.mark.parametrize(("use", "error", "message"), REFUSED, ids=[m for _, _, m in REFUSED])
 def test_refused(use: Callable[[], object], error: type[Exception], message: str) -> None:
-    with pytest.raises(error, match=message.replace("//", "//")):
+    with pytest.raises(error, match=re.escape(message)):
         use()
 
 

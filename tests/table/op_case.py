@@ -147,5 +147,3 @@ def variables(case: Case, dtype: str) -> list[sg.Tensor]:
     return [
         sg.tensor(f"x{k}", shape=a.shape, dtype=a.dtype or dtype) for k, a in enumerate(case.args)
     ]
-
-

@@ -40,7 +40,12 @@ READS: tuple[tuple[str, Rule, Rule, tuple[Arg, ...]], ...] = (
     ("apart", lambda x, i, j: x[i, :, j], lambda x, i, j: x[i, :, j], (X, ROWS_AT, LAST_AT)),
     ("beside", lambda x, j: x[:, :, j][:, None], lambda x, j: x[:, :, j][:, None], (X, LAST_AT)),
     ("mixed", lambda x, j: x[1, ::-1, j], lambda x, j: x[1, ::-1, j], (X, LAST_AT)),
-    ("pick", lambda x, i: x[0, sg.arange(N), i], lambda x, i: x[0, np.arange(len(i)), i], (X, EACH_AT)),
+    (
+        "pick",
+        lambda x, i: x[0, sg.arange(N), i],
+        lambda x, i: x[0, np.arange(len(i)), i],
+        (X, EACH_AT),
+    ),
     ("mask", lambda x, m: x[:, m], lambda x, m: x[:, m], (X, KEEP)),
     ("mask-int", lambda x, m: x[2, m, 0], lambda x, m: x[2, m, 0], (X, KEEP)),
 )

@@ -77,10 +77,20 @@ def _other_rows() -> Iterator[Case]:
     yield row("vecdot", first, oracle, *two, label="first", dtypes=FLOATS, **_LOOSE)
     yield row("outer", sg.outer, np.outer, Arg(("n",)), Arg((3,)), dtypes=FLOATS)
     yield row("outer", sg.outer, np.outer, Arg(("n", 2)), Arg((3,)), label="flattened")
-    for a, b in ((("n", 3), (3, 2)), (("n",), ("n",)), ((), ("n",)), ((2, "n"), ("n",)), ((2, 3), (4, 3, 5))):
+    for a, b in (
+        (("n", 3), (3, 2)),
+        (("n",), ("n",)),
+        ((), ("n",)),
+        ((2, "n"), ("n",)),
+        ((2, 3), (4, 3, 5)),
+    ):
         yield row("dot", sg.dot, np.dot, Arg(a), Arg(b), label=f"{_dims(a)}.{_dims(b)}", **_LOOSE)
     for axes in (0, 1, 2, ((0, 2), (1, 0)), ((-1,), (0,))):
-        args = (Arg((3, "n", 3)), Arg((3, 3))) if axes == ((0, 2), (1, 0)) else (Arg(("n", 3, 2)), Arg((2, 4)))
+        args = (
+            (Arg((3, "n", 3)), Arg((3, 3)))
+            if axes == ((0, 2), (1, 0))
+            else (Arg(("n", 3, 2)), Arg((2, 4)))
+        )
         if axes == 2:
             args = (Arg(("n", 3, 2)), Arg((3, 2, 4)))
         build = functools.partial(sg.tensordot, axes=axes)

@@ -133,7 +133,9 @@ def _position_rows() -> Iterator[Case]:
 
 def _rowwise(function: Callable[..., Any], axis: Any) -> Callable[[Array], Array]:
     def oracle(x: Array) -> Array:
-        return np.asarray(function(x.astype(np.float64), axis=axis)).astype(x.dtype) if x.size else x
+        return (
+            np.asarray(function(x.astype(np.float64), axis=axis)).astype(x.dtype) if x.size else x
+        )
 
     return oracle
 

@@ -154,7 +154,12 @@ FILLED: tuple[tuple[str, str, Rule, Rule], ...] = (
     ("linspace", "", lambda x: sg.linspace(-1, 2, 7), lambda x: np.linspace(-1, 2, 7)),
     ("constant", "", lambda x: sg.constant([1.0, 2.0]), lambda x: np.array([1.0, 2.0])),
     ("iota", "", lambda x: sg.arange(N), lambda x: np.arange(len(x))),
-    ("size", "", lambda x: size_value(N * N - 1, DTYPES["int64"]), lambda x: np.array(len(x) ** 2 - 1)),
+    (
+        "size",
+        "",
+        lambda x: size_value(N * N - 1, DTYPES["int64"]),
+        lambda x: np.array(len(x) ** 2 - 1),
+    ),
     ("input", "", lambda x: x, np.copy),
     ("as_tensor", "", lambda x: sg.as_tensor(x), np.copy),
 )
@@ -166,7 +171,9 @@ def _filled_rows() -> Iterator[Case]:
         yield row(name, build, oracle, arg, label=label or "plain", dtypes=ALL, order=0)
     hot = Arg(("n", 2), ints=(0, 4))
     kinds = tuple(k for k in INTEGERS)
-    yield row("one_hot", lambda i: sg.one_hot(i, 4), lambda i: np.eye(4)[i], hot, dtypes=kinds, order=0)
+    yield row(
+        "one_hot", lambda i: sg.one_hot(i, 4), lambda i: np.eye(4)[i], hot, dtypes=kinds, order=0
+    )
     yield row(
         "one_hot", lambda i: sg.one_hot(i, N, dtype="int8", axis=0),
         lambda i: (np.arange(len(i))[:, None, None] == i).astype("int8"), hot, label="sized",

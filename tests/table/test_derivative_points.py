@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from op_cases import BACKENDS
+from op_cases import BACKENDS, PASSES
 
 import symgraph as sg
 
 INF, NAN = float("inf"), float("nan")
-Row = tuple[str, Callable[[Any, Any], Any], tuple[float, float], tuple[float, ...], tuple[float, ...]]
+Row = tuple[
+    str, Callable[[Any, Any], Any], tuple[float, float], tuple[float, ...], tuple[float, ...]
+]
 
 # name, f(a, b), (a, b), (f_a, f_b), (f_aa, f_ab, f_bb); NaN: no claim is made
 ROWS: tuple[Row, ...] = (
@@ -72,19 +74,23 @@ class TestPoints:
     def test_first(self, name: str, f: Any, at: Any, first: Any, second: Any, backend: str) -> None:
         a, b = sg.scalar("a"), sg.scalar("b")
         g = sg.grad(f(a, b), [a, b], disconnected="zero")
-        check(sg.function([a, b], g, backend=backend)(*at), first, name)
+        check(sg.function([a, b], g, backend=backend, passes=PASSES)(*at), first, name)
 
-    def test_forward(self, name: str, f: Any, at: Any, first: Any, second: Any, backend: str) -> None:
+    def test_forward(
+        self, name: str, f: Any, at: Any, first: Any, second: Any, backend: str
+    ) -> None:
         a, b = sg.scalar("a"), sg.scalar("b")
         y = f(a, b)
         slopes = [sg.jvp(y, a, 1.0), sg.jvp(y, b, 1.0)]
-        check(sg.function([a, b], slopes, backend=backend)(*at), first, name)
+        check(sg.function([a, b], slopes, backend=backend, passes=PASSES)(*at), first, name)
 
-    def test_second(self, name: str, f: Any, at: Any, first: Any, second: Any, backend: str) -> None:
+    def test_second(
+        self, name: str, f: Any, at: Any, first: Any, second: Any, backend: str
+    ) -> None:
         a, b = sg.scalar("a"), sg.scalar("b")
         ga, gb = sg.grad(f(a, b), [a, b], disconnected="zero")
         rows = [sg.grad(g, [a, b], disconnected="zero") for g in (ga, gb)]
-        run = sg.function([a, b], [*rows[0], *rows[1]], backend=backend)
+        run = sg.function([a, b], [*rows[0], *rows[1]], backend=backend, passes=PASSES)
         aa, ab, ba, bb = run(*at)
         check([aa, ab, bb], second, name)
         check([aa, ba, bb], second, name)
@@ -108,7 +114,8 @@ def _product_gradient(x: np.ndarray[Any, Any]) -> list[float]:
 def _product_hessian(x: np.ndarray[Any, Any]) -> list[list[float]]:
     n = len(x)
     return [
-        [0.0 if i == j else float(np.prod(np.delete(x, [i, j]))) for j in range(n)] for i in range(n)
+        [0.0 if i == j else float(np.prod(np.delete(x, [i, j]))) for j in range(n)]
+        for i in range(n)
     ]
 
 
@@ -121,7 +128,7 @@ def test_products_with_zeros(factors: list[float], how: str, backend: str) -> No
     y = sg.prod(x) if how == "prod" else sg.cumulative_prod(x)[-1]
     g = sg.grad(y, x)
     v = sg.vector("v", shape=("n",))
-    run = sg.function([x, v], [g, sg.hvp(y, x, v), sg.vjp(g, x, v)], backend=backend)
+    run = sg.function([x, v], [g, sg.hvp(y, x, v), sg.vjp(g, x, v)], backend=backend, passes=PASSES)
     found = [run(factors, row) for row in np.eye(len(factors))]
     assert found[0][0].tolist() == _product_gradient(np.array(factors))
     assert [f[1].tolist() for f in found] == _product_hessian(np.array(factors))

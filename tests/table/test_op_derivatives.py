@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from op_case import Array, Case, draw, variables
-from op_cases import BACKENDS, CASES
+from op_cases import BACKENDS, CASES, PASSES
 
 import symgraph as sg
 
@@ -90,7 +90,7 @@ def ids(cases: list[Case]) -> list[str]:
 def test_tangent_is_the_slope(case: Case, backend: str) -> None:
     p = Point(case, n=4)
     made, direction = p.along("v")
-    f = sg.function([*p.xs, *made], sg.jvp(p.out, p.wrt, made), backend=backend)
+    f = sg.function([*p.xs, *made], sg.jvp(p.out, p.wrt, made), backend=backend, passes=PASSES)
     want = slope(lambda h: p.case.oracle(*p.moved(direction, h)))
     close(f(*p.arrays, *direction), want, p.note)
 
@@ -105,7 +105,7 @@ def test_adjoint_identity(case: Case, backend: str) -> None:
     forward, back = sg.jvp(p.out, p.wrt, made), sg.vjp(p.out, p.wrt, g)
     assert [b.type for b in back] == [x.type for x in p.wrt]
     assert forward.type == p.out.type
-    f = sg.function([*p.xs, *made, g], [forward, *back], backend=backend)
+    f = sg.function([*p.xs, *made, g], [forward, *back], backend=backend, passes=PASSES)
     for n in case.sizes:
         q = Point(case, n)
         direction = q.along("v")[1]
@@ -127,8 +127,10 @@ def test_second_derivative(case: Case, backend: str) -> None:
     gradient = sg.vjp(p.out, p.wrt, g)
     curved = sg.jvp(gradient, p.wrt, made)
     again = sg.vjp(gradient, p.wrt, others)
-    once = sg.function([*p.xs, g], gradient, backend=backend)
-    twice = sg.function([*p.xs, *made, *others, g], [*curved, *again], backend=backend)
+    once = sg.function([*p.xs, g], gradient, backend=backend, passes=PASSES)
+    twice = sg.function(
+        [*p.xs, *made, *others, g], [*curved, *again], backend=backend, passes=PASSES
+    )
     found = twice(*p.arrays, *v, *u, cotangent)
     curved_v, pulled_u = found[: len(v)], found[len(v) :]
     for k, got in enumerate(curved_v):

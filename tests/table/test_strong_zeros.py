@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from op_cases import BACKENDS
+from op_cases import BACKENDS, PASSES
 
 import symgraph as sg
 
@@ -128,21 +128,25 @@ def check(got: Array, want: list[float], what: str) -> None:
 class TestTraps:
     """First and second derivatives of every trap; every pair of modes."""
 
-    def test_reverse(self, name: str, f: Any, at: Any, first: Any, second: Any, backend: str) -> None:
+    def test_reverse(
+        self, name: str, f: Any, at: Any, first: Any, second: Any, backend: str
+    ) -> None:
         x = sg.vector("x")
-        run = sg.function([x], sg.grad(sg.sum(f(x)), x), backend=backend)
+        run = sg.function([x], sg.grad(sg.sum(f(x)), x), backend=backend, passes=PASSES)
         check(run(at), first, name)
 
-    def test_forward(self, name: str, f: Any, at: Any, first: Any, second: Any, backend: str) -> None:
+    def test_forward(
+        self, name: str, f: Any, at: Any, first: Any, second: Any, backend: str
+    ) -> None:
         x, v = sg.vector("x", shape="n"), sg.vector("v", shape="n")
-        run = sg.function([x, v], sg.jvp(sg.sum(f(x)), x, v), backend=backend)
+        run = sg.function([x, v], sg.jvp(sg.sum(f(x)), x, v), backend=backend, passes=PASSES)
         check(np.array([run(at, row) for row in np.eye(len(at))]), first, name)
 
     def test_forward_over_reverse(
         self, name: str, f: Any, at: Any, first: Any, second: Any, backend: str
     ) -> None:
         x, v = sg.vector("x", shape="n"), sg.vector("v", shape="n")
-        run = sg.function([x, v], sg.hvp(sg.sum(f(x)), x, v), backend=backend)
+        run = sg.function([x, v], sg.hvp(sg.sum(f(x)), x, v), backend=backend, passes=PASSES)
         check(run(at, np.ones(len(at))), second, name)
 
     def test_reverse_over_reverse(
@@ -150,7 +154,9 @@ class TestTraps:
     ) -> None:
         x = sg.vector("x")
         gradient = sg.grad(sg.sum(f(x)), x)
-        run = sg.function([x], sg.grad(sg.sum(gradient), x, disconnected="zero"), backend=backend)
+        run = sg.function(
+            [x], sg.grad(sg.sum(gradient), x, disconnected="zero"), backend=backend, passes=PASSES
+        )
         check(run(at), second, name)
 
     def test_forward_over_forward(
@@ -158,7 +164,7 @@ class TestTraps:
     ) -> None:
         x, v = sg.vector("x", shape="n"), sg.vector("v", shape="n")
         twice = sg.jvp(sg.jvp(sg.sum(f(x)), x, v), x, v)
-        run = sg.function([x, v], twice, backend=backend)
+        run = sg.function([x, v], twice, backend=backend, passes=PASSES)
         check(np.array([run(at, row) for row in np.eye(len(at))]), second, name)
 
     def test_reverse_over_forward(
@@ -166,5 +172,7 @@ class TestTraps:
     ) -> None:
         x, v = sg.vector("x", shape="n"), sg.vector("v", shape="n")
         slope = sg.jvp(sg.sum(f(x)), x, v)
-        run = sg.function([x, v], sg.grad(slope, x, disconnected="zero"), backend=backend)
+        run = sg.function(
+            [x, v], sg.grad(slope, x, disconnected="zero"), backend=backend, passes=PASSES
+        )
         check(run(at, np.ones(len(at))), second, name)

@@ -1,0 +1,132 @@
+"""One-hot rows: what indexing by labels leaves in a gradient, in element-wise form."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from symgraph import functions as f
+from symgraph.functions.creation import iota
+from symgraph.functions.variables import size_value
+from symgraph.ops import elementwise as e
+from symgraph.ops import index, leaves
+from symgraph.ops import reduction as r
+from symgraph.passes.facts import one_hot_axes
+from symgraph.passes.rules.layout import constant_along, is_one, reshaped
+from symgraph.passes.rules.pattern import Node, P, Var, literal_of
+from symgraph.passes.rules.rule import EXACT, ROUNDING, Match, Rule
+from symgraph.sizes import Dim
+from symgraph.tensor import Tensor, apply
+
+__all__ = ["LABELS"]
+
+a, t, x = Var("a"), Var("t"), Var("x")
+
+
+# ---- writing one element of each row -------------------------------------------------------------
+
+
+def _row_place(i: Tensor, rank: int) -> int | None:
+    """Where an index 0, 1, ..., n - 1 runs among ``rank`` index axes; None for another index."""
+    base = i.inputs[0] if i.op.name in ("expand_dims", "reshape") else i
+    places = [k for k, d in enumerate(i.shape) if not is_one(d)]
+    if base.op is not leaves.iota or len(places) > 1 or i.size != base.size:
+        return None
+    return (places[0] if places else i.ndim - 1) + rank - i.ndim
+
+
+def _rows(node: Tensor) -> tuple[int, Tensor, tuple[int, ...]] | None:
+    """For a write that meets every row once: the axis along which it picks, the labels, the rows' places."""
+    base, updates, *indices = node.inputs
+    axes, rank = node.attrs["axes"], updates.ndim
+    if sorted(axes) != list(range(base.ndim)) or base.ndim < 2:
+        return None
+    places: dict[int, int] = {}
+    picks: list[tuple[int, Tensor]] = []
+    for axis, i in zip(axes, indices, strict=True):
+        place = _row_place(i, rank)
+        whole = place is not None and i.size == base.shape[axis] and updates.shape[place] == i.size
+        if whole and place is not None and place not in places.values():
+            places[axis] = place
+        else:
+            picks.append((axis, i))
+    if len(picks) != 1 or any(k not in places.values() and not is_one(d) for k, d in enumerate(updates.shape)):
+        return None
+    rows = tuple(places[k] for k in range(base.ndim) if k != picks[0][0])
+    return *picks[0], rows
+
+
+def _along_rows(x: Tensor, rank: int, rows: tuple[int, ...], axis: int) -> Tensor:
+    """An operand of the write, laid out beside the array written to, with size 1 along ``axis``."""
+    wide = reshaped(x, (1,) * (rank - x.ndim) + x.shape)
+    order = [*rows, *(k for k in range(rank) if k not in rows)]
+    moved = f.permute_dims(wide, order)
+    return f.expand_dims(reshaped(moved, moved.shape[: len(rows)]), axis)
+
+
+def _one_hot_write(m: Match) -> Tensor | None:
+    """zeros.at[arange(n), k].add(v) is v where the column is k. A gather keeps the check of k's range."""
+    base, updates = m.node.inputs[:2]
+    if literal_of(base) != 0:
+        return None
+    found = _rows(m.node)
+    if found is None:
+        return None
+    axis, labels, rows = found
+    line = iota(base.shape[axis])
+    checked = apply(index.gather, (line, labels), (("axes", (0,)),))
+    spread = f.expand_dims(line, tuple(range(1, base.ndim - axis))) if axis < base.ndim - 1 else line
+    hot = f.equal(_along_rows(checked, updates.ndim, rows, axis), spread)
+    value = updates.inputs[0] if updates.op.name == "broadcast_to" else updates
+    if value.ndim == 0:
+        if m.facts.safe_scale(value, m.node.shape):
+            return f.multiply(value, f.astype(hot, m.node.dtype))
+    else:
+        value = _along_rows(updates, updates.ndim, rows, axis)
+    return f.where(hot, value, f.constant(0, m.node.dtype))
+
+
+# ---- sums of one-hot rows ------------------------------------------------------------------------
+
+
+def _inside(labels: Tensor, n: Dim) -> Tensor:
+    above = f.greater_equal(labels, 0)
+    if isinstance(n, int) and n > np.iinfo(labels.dtype).max:
+        return above
+    return f.logical_and(above, f.less(labels, size_value(n, labels.dtype)))
+
+
+def _sum_one_hot(m: Match) -> Tensor | None:
+    """A one-hot row adds up to 1 if its label is in range, else to 0."""
+    found = one_hot_axes(m.t)
+    if found is None or m.node.attrs["axis"] != (found[0],):
+        return None
+    axis, labels, n = found
+    rows = tuple(d for k, d in enumerate(m.t.shape) if k != axis)
+    if m.facts.in_range(labels, n):
+        return f.broadcast_to(f.constant(1, m.node.dtype), rows)
+    inside = _inside(labels, n)
+    lead = (1,) * (m.t.ndim - inside.ndim) + inside.shape
+    kept = tuple(d for k, d in enumerate(lead) if k != axis)
+    return f.astype(reshaped(reshaped(inside, lead), kept), m.node.dtype)
+
+
+def _sum_picked(m: Match) -> Tensor | None:
+    """The sum of a row that holds one value at a label in range is that value."""
+    found = one_hot_axes(m.t)
+    if found is None or m.node.attrs["axis"] != (found[0],) or m.t.shape != m.node.inputs[0].shape:
+        return None
+    axis, labels, n = found
+    if not m.facts.in_range(labels, n) or not constant_along(m.a, (axis,), m.t.ndim):
+        return None
+    lead = (1,) * (m.t.ndim - m.a.ndim) + m.a.shape
+    kept = tuple(d for k, d in enumerate(lead) if k != axis)
+    return reshaped(reshaped(m.a, lead), kept)
+
+
+# fmt: off
+LABELS: tuple[Rule, ...] = (
+    Rule("one_hot_write", Node(frozenset((index.scatter_add,))), _one_hot_write, ROUNDING),
+    Rule("one_hot_sum",   P.sum(P.astype(t)),                    _sum_one_hot,   EXACT),
+    Rule("picked_sum",    P.sum(P.where(t, a, 0)),               _sum_picked,    ROUNDING),
+)
+# fmt: on

@@ -1,0 +1,146 @@
+"""Interleaved timing: every library gets a slot in every round, the order turning round by round."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from comparison import oracles
+from comparison.cases import Case
+from comparison.process import Worker
+
+__all__ = ["Cell", "Plan", "Row", "measure_calls", "measure_cold"]
+
+Start = Callable[[str], Worker]
+
+
+@dataclass(slots=True)
+class Cell:
+    """One library in one row: seconds (all samples), the worst error, and what went wrong."""
+
+    samples: list[float] = field(default_factory=list)
+    error: float = 0.0
+    wrong: str = ""
+    failed: str = ""
+    left_out: bool = False
+
+    @property
+    def median(self) -> float | None:
+        """The median of the samples in seconds; None where there are none."""
+        return statistics.median(self.samples) if self.samples else None
+
+    def take(self, answer: Mapping[str, Any]) -> None:
+        """Note how a build went."""
+        self.failed = answer.get("failed", "")
+        self.left_out = answer.get("left_out", False)
+        self.error = max(self.error, answer.get("error", 0.0))
+        self.wrong = self.wrong or answer.get("wrong", "")
+
+
+@dataclass(slots=True)
+class Row:
+    """One row of the table."""
+
+    name: str
+    cells: dict[str, Cell]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long to measure: rounds, seconds of a slot, seconds allowed for one build."""
+
+    rounds: int
+    slot: float
+    limit: float
+
+
+class _Arrays:
+    """The inputs of a case and the right answer, as files for every worker."""
+
+    def __init__(self, case: Case) -> None:
+        self.folder = tempfile.TemporaryDirectory(prefix="symgraph-bench-")
+        given = oracles.inputs(case)
+        np.savez(Path(self.folder.name) / "inputs.npz", **given)  # type: ignore[arg-type]
+        right = oracles.expected(case, given)
+        np.savez(Path(self.folder.name) / "expected.npz", **right)  # type: ignore[arg-type]
+
+    def __enter__(self) -> str:
+        return self.folder.name
+
+    def __exit__(self, *_: object) -> None:
+        self.folder.cleanup()
+
+
+def in_turn(names: Sequence[str], rounds: int) -> Iterable[tuple[int, str]]:
+    """A B C, then C B A, and so on: a drift of the machine's speed meets all alike."""
+    for k in range(rounds):
+        for name in names if k % 2 == 0 else reversed(names):
+            yield k, name
+
+
+def measure_calls(case: Case, workers: Mapping[str, Worker], plan: Plan) -> Row:
+    """Time per call. Results are checked before anything is timed; wrong ones are timed all the same."""
+    row = Row(case.name, {name: Cell() for name in workers})
+    with _Arrays(case) as folder:
+        for name, worker in workers.items():
+            row.cells[name].take(worker.ask("build", plan.limit, case=case.name, folder=folder))
+    live = [name for name in workers if not row.cells[name].failed]
+    for name in live:
+        row.cells[name].take(workers[name].ask("time", plan.limit, seconds=0) | _judged(row.cells[name]))
+    for _, name in in_turn([n for n in live if not row.cells[n].failed], plan.rounds):
+        answer = workers[name].ask("time", plan.limit, seconds=plan.slot)
+        row.cells[name].failed = answer.get("failed", "")
+        row.cells[name].samples += answer.get("samples", [])
+    return row
+
+
+def _judged(cell: Cell) -> dict[str, Any]:
+    return {"error": cell.error, "wrong": cell.wrong}
+
+
+def measure_cold(
+    cases: Sequence[Case], names: Sequence[str], start: Start, plan: Plan
+) -> tuple[list[Row], dict[str, dict[str, Any]]]:
+    """Import, one-off set-up, and each case from expression to first result, in fresh processes.
+
+    Returns the rows and what each library says of itself. Libraries that make no functions ahead of
+    the call have no compile times.
+    """
+    imports, setup = (Row(label, {n: Cell() for n in names}) for label in ("import", "first trivial function"))
+    rows, about = [imports, setup], dict[str, dict[str, Any]]()
+
+    def fresh(name: str, worker: Worker) -> bool:
+        for row, do in ((imports, "load"), (setup, "warm_up")):
+            answer = worker.ask(do)
+            row.cells[name].take(answer)
+            if row.cells[name].failed:
+                return False
+            about.setdefault(name, answer)
+            if row is imports or about[name]["compiles"]:
+                row.cells[name].samples.append(answer["seconds"])
+        return True
+
+    for _, name in in_turn(names, plan.rounds):
+        with start(name) as worker:
+            fresh(name, worker)
+    for case in cases:
+        row = Row(case.name, {n: Cell() for n in names})
+        rows.append(row)
+        with _Arrays(case) as folder:
+            for k, name in in_turn([n for n in names if about.get(n, {}).get("compiles")], plan.rounds):
+                cell = row.cells[name]
+                if cell.failed or (k and sum(cell.samples) > 3):
+                    continue  # slow ones need no second look
+                with start(name) as worker:
+                    if not fresh(name, worker):
+                        continue
+                    answer = worker.ask("build", plan.limit, case=case.name, folder=folder)
+                    cell.take(answer)
+                    cell.samples += [answer["seconds"]] if "seconds" in answer else []
+    return rows, about

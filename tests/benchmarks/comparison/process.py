@@ -1,0 +1,102 @@
+"""The runner's end of a worker: its environment, its interpreter, its time limits."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Worker", "environment"]
+
+FOLDER = Path(__file__).resolve().parents[1]
+
+#: Settings that may be left in a shell and would slow NumPy's matrix product.
+PINS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+
+ONE_THREAD = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS",
+)  # fmt: skip
+
+
+def environment(cache: str) -> dict[str, str]:
+    """A worker's environment: one thread everywhere, caches in an empty folder of its own."""
+    kept = {k: v for k, v in os.environ.items() if k not in PINS}
+    kept.update(dict.fromkeys(ONE_THREAD, "1"))
+    kept["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    kept["PYTENSOR_FLAGS"] = f"base_compiledir={cache}/pytensor"
+    kept["NUMBA_CACHE_DIR"] = f"{cache}/numba"
+    kept["SYMGRAPH_CACHE_DIR"] = f"{cache}/symgraph"
+    kept["PYTHONPATH"] = str(FOLDER)
+    return kept
+
+
+class Worker:
+    """One process running one library; used in a ``with`` statement."""
+
+    def __init__(self, name: str, python: str, log: Path) -> None:
+        self.name = name
+        self.python, self.log = python, log
+        self.cache = tempfile.TemporaryDirectory(prefix="symgraph-bench-")
+        self.process: subprocess.Popen[str] | None = None
+        self.answers: queue.Queue[str | None] = queue.Queue()
+
+    def __enter__(self) -> Worker:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [self.python, "-m", "comparison.worker", self.name],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environment(self.cache.name),
+                cwd=self.cache.name,
+                text=True,
+            )
+        threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self.cache.cleanup()
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            self.answers.put(line)
+        self.answers.put(None)
+
+    def stop(self) -> None:
+        """End the process, if it still runs."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            for stream in (self.process.stdin, self.process.stdout):
+                if stream is not None:
+                    stream.close()
+            self.process = None
+
+    def ask(self, do: str, limit: float = 60, **request: Any) -> dict[str, Any]:
+        """The worker's answer; ``{"failed": why}`` after ``limit`` seconds or where the process ended."""
+        process = self.process
+        if process is None or process.stdin is None:
+            return {"failed": "the process has ended", "left_out": True}
+        try:
+            process.stdin.write(json.dumps({"do": do, **request}) + "\n")
+            process.stdin.flush()
+            line = self.answers.get(timeout=limit)
+        except queue.Empty:
+            self.stop()
+            return {"failed": f"took more than {limit:.0f} s"}
+        except OSError:
+            line = None
+        if line is None:
+            status = process.wait()
+            self.stop()
+            return {"failed": f"the process ended with status {status}"}
+        answer: dict[str, Any] = json.loads(line)
+        return answer
