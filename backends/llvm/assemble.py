@@ -79,6 +79,9 @@ class _Assembler:
 
     def bind_inputs(self) -> list[tuple[int, ...]]:
         """A slot for every axis of every input; symbols are bound to the first that shows them."""
+        for node in self.counted():
+            (atom,) = node.attrs["count"].counts
+            self.slots.bind(atom, self.slots.new(-1))
         later: list[tuple[int, Dim]] = []
         rows = []
         for variable in self.signature.inputs:
@@ -92,16 +95,13 @@ class _Assembler:
                 else:
                     later.append((slot, dim))
             rows.append(tuple(row))
-        for node in self.counted():
-            (atom,) = node.attrs["count"].counts
-            self.slots.bind(atom, self.slots.new(-1))
         for slot, dim in later:
             self.check_known(dim)
-            self.checks.append((slot, self.slots.slot(dim)))
+            self.equal(slot, self.slots.slot(dim), _counts(dim))
         for a, b in self.equations:
             self.check_known(a)
             self.check_known(b)
-            self.equal(a, b)
+            self.equal(self.slots.slot(a), self.slots.slot(b), _counts(a) | _counts(b))
         return rows
 
     def counted(self) -> list[Tensor]:
@@ -115,17 +115,16 @@ class _Assembler:
                     "of its own of some input"
                 )
 
-    def equal(self, a: Dim, b: Dim) -> None:
-        """Demand a == b; where a run-time count is involved, only once that count is known (not -1)."""
-        counts = {c for d in (a, b) if isinstance(d, SymbolicSize) for c in d.counts}
-        left, right = self.slots.slot(a), self.slots.slot(b)
-        if not counts:
+    def equal(self, left: int, right: int, counts: frozenset[Atom]) -> None:
+        """Demand equal slots; where a run-time count is involved, only once it is known (not -1)."""
+        waits = [self.slots.slot(_as_size(c)) for c in counts if self.slots.initial_of(c) == -1]
+        if not waits:
             self.checks.append((left, right))
             return
         gap = self.slots.emit(SizeOp.SUB, left, right)
         one, zero = self.slots.slot(1), self.slots.slot(0)
-        for c in counts:
-            known = self.slots.emit(SizeOp.ADD, self.slots.slot(_as_size(c)), one)
+        for slot in waits:
+            known = self.slots.emit(SizeOp.ADD, slot, one)
             gap = self.slots.emit(SizeOp.MUL, gap, self.slots.emit(SizeOp.MIN, known, one))
         self.checks.append((gap, zero))
 
@@ -301,6 +300,10 @@ class _Assembler:
         return Commit(self.cell(variable), Pointer(base, offset), size)
 
 
+def _counts(dim: Dim) -> frozenset[Atom]:
+    return dim.counts if isinstance(dim, SymbolicSize) else frozenset()
+
+
 def _as_size(atom: Atom) -> SymbolicSize:
     return SymbolicSize(((((atom, 1),), 1),))
 
@@ -309,7 +312,7 @@ def lone_symbol(dim: Dim) -> Atom | None:
     """The symbol that ``dim`` is, if it is nothing else."""
     if isinstance(dim, SymbolicSize) and len(dim.terms) == 1:
         monomial, c = dim.terms[0]
-        if c == 1 and len(monomial) == 1 and monomial[0][1] == 1 and monomial[0][0].kind == "symbol":
+        if c == 1 and len(monomial) == 1 and monomial[0][1] == 1 and monomial[0][0].kind in ("symbol", "count"):
             return monomial[0][0]
     return None
 

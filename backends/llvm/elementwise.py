@@ -87,7 +87,8 @@ def _sign(b: Builder, dtype: DType, v: list[Value]) -> Value:
         if not is_signed(dtype):
             return positive
         return b.select(b.icmp("slt", x, zero), b.const(x.type, -1), positive)
-    positive = b.select(b.fcmp("ogt", x, zero), one, x)
+    still = b.select(b.fcmp("oeq", x, zero), zero, x)  # sign(-0.0) is 0.0, NaN stays
+    positive = b.select(b.fcmp("ogt", x, zero), one, still)
     return b.select(b.fcmp("olt", x, zero), b.const(x.type, -1), positive)
 
 

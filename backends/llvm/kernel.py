@@ -35,14 +35,18 @@ class Call:
     def aligned(self, variable: Tensor, value: Tensor) -> bool:
         """Whether ``variable`` is only read at the very element where ``value`` is written."""
         nest = self.nest
-        if nest is None or nest.inner:
+        if nest is None:
             return False
-        accesses = [(i.kind, i.access) for i in nest.items if i.access is not None]
-        places = [a for _, a in nest.stores if _touches(nest, a.pointer, value)]
-        reads = [(kind, a) for kind, a in accesses if _touches(nest, a.pointer, variable)]
+        writes = [(v, a) for v, a in nest.stores if _touches(nest, a.pointer, value)]
+        if any(nest.items[v].full for v, _ in writes) and nest.inner:
+            return False
+        reads = [i for i in nest.items if i.access is not None and _touches(nest, i.access.pointer, variable)]
         return all(
-            kind == "load" and any(a.strides == w.strides for w in places) and _starts(nest, a.pointer)
-            for kind, a in reads
+            i.kind == "load"
+            and not (i.full and nest.inner)
+            and any(i.access is not None and i.access.strides == w.strides for _, w in writes)
+            and (i.access is not None and _starts(nest, i.access.pointer))
+            for i in reads
         )
 
 

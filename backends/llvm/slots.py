@@ -27,6 +27,10 @@ class SlotTable:
         """``slot`` holds the value of a symbol or count."""
         self._atoms[atom] = slot
 
+    def initial_of(self, atom: Atom) -> int:
+        """The first value of a symbol's or count's slot."""
+        return self.initial[self._atoms[atom]]
+
     def knows(self, atom: Atom) -> bool:
         return atom in self._atoms
 

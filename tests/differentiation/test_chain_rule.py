@@ -262,8 +262,9 @@ def test_G21_multilayer_perceptron_by_hand(name: str, depth: int) -> None:
     penalty = sg.nn.l2_penalty([*tw, *tb])
     cost = sg.sum((h - y) ** 2) + lam * penalty
     found = run([*tw, *tb], [cost, *sg.grad(cost, [*tw, *tb])], *ws, *bs)
-    wanted, dws, dbs = _by_hand(x, y, ws, bs, name, lam)
-    for got, by_hand in zip(found, [wanted, *dws, *dbs], strict=True):
+    value, dws, dbs = _by_hand(x, y, ws, bs, name, lam)
+    wanted: list[Any] = [value, *dws, *dbs]
+    for got, by_hand in zip(found, wanted, strict=True):
         np.testing.assert_allclose(got, by_hand, rtol=1e-12, atol=1e-12)
 
 

@@ -10,7 +10,7 @@ import pytest
 from derivative_oracles import compiled, count, differences, nodes_of, run
 
 import symgraph as sg
-from symgraph.errors import GradientError, ShapeError, UsageError
+from symgraph.errors import DTypeError, GradientError, ShapeError, UsageError
 from symgraph.graph import Graph
 from symgraph.passes.build_grad import build_grad
 from symgraph.tensor import apply
@@ -222,6 +222,39 @@ def test_M31_beside_a_cost_and_on_the_cost_itself() -> None:
     y = x * x
     found = run([x], sg.grad(y, x, known_grads={y: 3.0, x: 0.5}), 2.0)
     np.testing.assert_allclose(found, 4 * 2.0 * 2 + 0.5)
+
+
+def test_roots_that_become_one_by_stabilising_add_their_cotangents() -> None:
+    x = sg.vector("x", 3)
+    by_hand = sg.log(sg.exp(x) / sg.sum(sg.exp(x)))
+    u, v = np.array([1.0, 0.0, 2.0]), np.array([0.0, 3.0, 5.0])
+    at = np.array([0.1, -0.4, 0.7])
+    q = np.exp(at) / np.exp(at).sum()
+    found = run([x], sg.vjp([by_hand, sg.log_softmax(x)], x, [u, v]), at)
+    np.testing.assert_allclose(found, (u + v) - q * (u + v).sum(), rtol=1e-13)
+
+
+def test_dictionaries_pair_by_key() -> None:
+    x = sg.vector("x", 2)
+    outputs = {"a": x * 2, "b": x * 3}
+    found = run([x], sg.vjp(outputs, x, {"b": [1.0, 0.0], "a": [0.0, 1.0]}), [5.0, 5.0])
+    np.testing.assert_array_equal(found, [3, 2])
+    with pytest.raises(UsageError, match=r"cotangents with the keys \['a'\] for outputs"):
+        sg.vjp(outputs, x, {"a": [0.0, 1.0]})
+
+
+@pytest.mark.parametrize(
+    ("cotangent", "error", "message"),
+    [
+        (np.zeros((2, 2)), ShapeError, r"cotangent of .* has shape \(2, 2\), not \(2,\)"),
+        (np.zeros(3), ShapeError, r"cotangent of .*\(3,\) and \(2,\)"),
+        (np.zeros(2, np.float32), DTypeError, "cotangent of .* is float32, not float64"),
+    ],
+)
+def test_a_cotangent_that_does_not_fit(cotangent: Any, error: Any, message: str) -> None:
+    x = sg.vector("x", 2)
+    with pytest.raises(error, match=message):
+        sg.vjp(sg.exp(x), x, cotangent)
 
 
 def test_M31_nothing_to_start_from() -> None:

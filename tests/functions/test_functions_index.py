@@ -1,4 +1,4 @@
-"""Indexing in every form against NumPy: random reads and writes, their gradients, and what is refused."""
+"""Indexing in every form against NumPy: random reads and writes, gradients, what is refused."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def test_repeated_writes() -> None:
 
 
 def test_masks_of_one_length_agree() -> None:
-    """Two reads by one mask have one size, so they combine; the gradient flows back to its places."""
+    """Two reads by one mask have one size, so they combine; the gradient flows back."""
     x, y = sg.vector("x", shape="n"), sg.vector("y", shape="n")
     keep = x > 0
     product = x[keep] * y[keep]

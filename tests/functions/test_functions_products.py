@@ -16,7 +16,7 @@ SIZES = {"a": 2, "b": 3, "c": 4, "d": 1, "e": 5}
 
 
 def declared(arrays: list[Array], static: bool) -> list[sg.Tensor]:
-    """Inputs of the arrays' shapes; symbolic sizes are named after the extent, a 1 stays literal."""
+    """Inputs of the arrays' shapes; sizes are named after the extent, a 1 stays literal."""
     out = []
     for k, a in enumerate(arrays):
         shape = a.shape if static else tuple(d if d == 1 else f"n{d}" for d in a.shape)
@@ -67,7 +67,8 @@ def test_matmul_batches(left: tuple[int, ...], right: tuple[int, ...], static: b
 def _sum_to(a: Array, shape: tuple[int, ...]) -> Array:
     lead = a.ndim - len(shape)
     a = a.sum(axis=tuple(range(lead)))
-    return a.sum(axis=tuple(k for k, d in enumerate(shape) if d == 1 != a.shape[k]), keepdims=True)
+    stretched = tuple(k for k, d in enumerate(shape) if d == 1 != a.shape[k])
+    return np.asarray(a.sum(axis=stretched, keepdims=True))
 
 
 @pytest.mark.parametrize(
@@ -92,14 +93,15 @@ def test_matmul_with_arrays() -> None:
     x, a = sg.matrix("x", shape=(2, 3)), np.arange(6.0).reshape(3, 2)
     point = np.ones((2, 3))
     np.testing.assert_array_equal(value([x], x @ a, [point]), point @ a)
-    np.testing.assert_array_equal(value([x], a @ x, [point]), a @ point)
+    left: Any = a @ x
+    np.testing.assert_array_equal(value([x], left, [point]), a @ point)
 
 
 # ---- einsum --------------------------------------------------------------------------------------
 
 
 def random_spec(rng: np.random.Generator) -> tuple[str, list[tuple[int, ...]]]:
-    """Subscripts of one to three operands, with or without output, ellipsis and repeated indices."""
+    """Subscripts of one to three operands; output, ellipsis and repeated indices may occur."""
     letters = list("abcde")
     terms, shapes = [], []
     lead = tuple(int(d) for d in rng.choice([2, 3], rng.integers(0, 3)))
@@ -146,7 +148,7 @@ def test_einsum(group: int) -> None:
 def _check_slope(
     spec: str, xs: list[sg.Tensor], y: sg.Tensor, arrays: list[Array], rng: Any, note: str
 ) -> None:
-    """einsum is linear in each operand: the gradient along a direction is einsum of that direction."""
+    """einsum is linear in each operand: its slope along a direction is einsum of that direction."""
     weights = rng.normal(size=np.einsum(spec, *arrays).shape)
     gradients = sg.grad(sg.sum(y * weights), xs)
     found = sg.function(xs, gradients, backend="reference", passes=())(*arrays)
@@ -194,10 +196,11 @@ def test_einsum_sizes_that_differ() -> None:
 def test_tensordot(axes: Any) -> None:
     rng = np.random.default_rng(SEED)
     arrays = [rng.normal(size=(3, 3, 3)), rng.normal(size=(3, 3, 3))]
+    want = np.tensordot(arrays[0], arrays[1], axes=axes)
     for static in (True, False):
         xs = declared(arrays, static)
-        got = value(xs, sg.tensordot(*xs, axes=axes), arrays)
-        np.testing.assert_allclose(got, np.tensordot(*arrays, axes=axes), rtol=1e-13, atol=1e-13)
+        got = value(xs, sg.tensordot(xs[0], xs[1], axes=axes), arrays)
+        np.testing.assert_allclose(got, want, rtol=1e-13, atol=1e-13)
 
 
 def test_tensordot_refuses() -> None:
@@ -217,8 +220,8 @@ def test_vecdot_broadcasts(axis: int) -> None:
     xs = declared(arrays, static=True)
     if axis == 1:
         with pytest.raises(ShapeError):
-            sg.vecdot(*xs, axis=axis)
+            sg.vecdot(xs[0], xs[1], axis=axis)
         return
-    got = value(xs, sg.vecdot(*xs, axis=axis), arrays)
+    got = value(xs, sg.vecdot(xs[0], xs[1], axis=axis), arrays)
     other = arrays[1][:, None] if axis == 0 else arrays[1]
     np.testing.assert_allclose(got, np.sum(arrays[0] * other, axis=axis), rtol=1e-14)

@@ -1,8 +1,9 @@
-"""The whole of NumPy 2's promotion: every pair of dtypes, Python scalars, and values that stay weak."""
+"""NumPy 2's promotion as users meet it: arrays, Python scalars, sizes, values that stay weak."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -55,11 +56,12 @@ def test_numpy_scalars_are_not_weak(dtype: str, kind: str) -> None:
 
 def test_integers_that_do_not_fit() -> None:
     x = sg.vector("x", dtype="int8")
-    for call in (
+    calls: tuple[Callable[[], Any], ...] = (
         lambda: x + 300,
         lambda: sg.maximum(-129, x),
         lambda: sg.vector("u", dtype="uint8") - (-1),
-    ):
+    )
+    for call in calls:
         with pytest.raises(DTypeError, match="does not fit"):
             call()
 
@@ -90,14 +92,16 @@ def test_values_of_sizes() -> None:
     x = sg.vector("x", shape="n")
     n = x.shape[0]
     got = sg.function(
-        [x], [sg.sum(x) / n, n / 2, sg.sqrt(n), sg.as_tensor(n * n - 1)], backend="reference", passes=()
+        [x], [sg.sum(x) / n, n / 2, sg.sqrt(n), sg.as_tensor(n * n - 1)],
+        backend="reference", passes=(),
     )(np.ones(4))  # fmt: skip
     assert [float(v) for v in got] == [1.0, 2.0, 2.0, 15.0]
 
 
 @pytest.mark.parametrize(("build", "dtype"), [
     (lambda c: c + 1, "int64"), (lambda c: c * 1.5, "float64"), (lambda c: sg.exp(c), "float64"),
-    (lambda c: -c, "int64"), (lambda c: c / 2, "float64"), (lambda c: sg.where(True, c, 1), "int64"),
+    (lambda c: -c, "int64"), (lambda c: c / 2, "float64"),
+    (lambda c: sg.where(True, c, 1), "int64"),
 ])  # fmt: skip
 def test_weak_stays_weak(build: Any, dtype: str) -> None:
     """Operations on nothing but Python numbers give a value that is weak again."""

@@ -1,4 +1,4 @@
-"""Moving elements and making arrays: static and symbolic sizes against NumPy, and what is refused."""
+"""Moving elements and making arrays: static and symbolic sizes against NumPy; refusals."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_methods_as_in_numpy() -> None:
 
 def test_moving_axes_refuses() -> None:
     x = sg.tensor("x", shape=(2, 3, 4))
-    for call in (
+    calls: tuple[Callable[[], Any], ...] = (
         lambda: sg.permute_dims(x, (0, 1)), lambda: sg.permute_dims(x, (0, 0, 1)),
         lambda: sg.moveaxis(x, (0, 1), (2, 2)), lambda: sg.moveaxis(x, 0, 3),
         lambda: sg.squeeze(x, 1), lambda: sg.expand_dims(x, 4), lambda: sg.expand_dims(x, (0, 0)),
@@ -182,7 +182,8 @@ def test_moving_axes_refuses() -> None:
         lambda: sg.stack([x, sg.zeros((2, 3, 5))]), lambda: sg.matrix_transpose(sg.vector("v")),
         lambda: sg.concat([]), lambda: sg.stack([]), lambda: sg.flip(x, axis=3),
         lambda: sg.concat([sg.scalar("a"), sg.scalar("b")]), lambda: sg.tril(sg.vector("v")),
-    ):  # fmt: skip
+    )  # fmt: skip
+    for call in calls:
         with pytest.raises(SymgraphError):
             call()
 
@@ -207,7 +208,7 @@ def test_arange(bounds: tuple[Any, ...]) -> None:
     got = sg.arange(*bounds).eval(backend="reference", passes=())
     assert got.dtype == want.dtype
     np.testing.assert_allclose(got, want, rtol=1e-15, atol=1e-15)
-    single = sg.arange(*bounds, dtype="float32").eval(backend="reference", passes=())
+    single = sg.arange(*bounds).astype("float32").eval(backend="reference", passes=())
     np.testing.assert_allclose(single, want.astype("float32"), rtol=1e-6)
 
 
@@ -216,7 +217,8 @@ def test_arange_of_sizes(n: int) -> None:
     x = sg.vector("x", shape="n")
     size = x.shape[0]
     for made, want in (
-        (sg.arange(size), range(n)), (sg.arange(1, size), range(1, n)), (sg.arange(size, 0, -1), range(n, 0, -1)),
+        (sg.arange(size), range(n)), (sg.arange(1, size), range(1, n)),
+        (sg.arange(size, 0, -1), range(n, 0, -1)),
         (sg.arange(0, size, 3), range(0, n, 3)), (sg.arange(-2, size - 4, 2), range(-2, n - 4, 2)),
         (sg.arange(size - 1, -1, -2), range(n - 1, -1, -2)),
     ):  # fmt: skip

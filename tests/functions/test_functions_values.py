@@ -1,4 +1,4 @@
-"""Values at the edges: extremes of the row functions, ties, NaN, integer division, powers, casts."""
+"""Values at the edges: extremes of row functions, ties, NaN, integer division, powers, casts."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_reducing_no_axis() -> None:
 
 @pytest.mark.parametrize("dtype", [*INTEGERS, "float32", "float64"])
 def test_division_signs(dtype: str) -> None:
-    """Quotient towards minus infinity, remainder with the divisor's sign: as in NumPy, zeros included."""
+    """The quotient rounds down, the remainder has the divisor's sign, zero divisors: NumPy's."""
     kind = np.dtype(dtype)
     some = [-7, -6, -2, -1, 0, 1, 2, 6, 7] if kind.kind != "u" else [0, 1, 2, 6, 7, 250]
     if kind.kind in "iu":

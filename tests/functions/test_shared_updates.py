@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -73,10 +75,12 @@ def test_update_values_are_cast_or_refused() -> None:
         sg.function([], None, updates={w: w.astype("float64")}, backend="reference")
     with pytest.raises(ShapeError, match=r"\(3,\)"):
         sg.function([], None, updates={w: sg.zeros(3, dtype="float32")}, backend="reference")
+    wrong: Any = {sg.vector("x"): w}
     with pytest.raises(UsageError, match="not a shared variable"):
-        sg.function([], None, updates={sg.vector("x"): w}, backend="reference")
+        sg.function([], None, updates=wrong, backend="reference")
+    twice: Any = [(w, w), (w, w)]
     with pytest.raises(UsageError, match="updated twice"):
-        sg.function([], None, updates=[(w, w), (w, w)], backend="reference")
+        sg.function([], None, updates=twice, backend="reference")
 
 
 def test_shared_value_is_a_copy_both_ways() -> None:
@@ -174,5 +178,6 @@ def test_eval() -> None:
     assert sg.sum(w).eval(backend="reference") == 3.0
     with pytest.raises(UsageError, match="no value for x"):
         (x + 1).eval(backend="reference")
+    named: Any = {"x": [1.0]}
     with pytest.raises(UsageError, match="not a variable"):
-        (x + 1).eval({"x": [1.0]}, backend="reference")
+        (x + 1).eval(named, backend="reference")

@@ -47,7 +47,8 @@ def _attempt(rule: Rule, dtype: str) -> bool:
 
 @pytest.mark.parametrize("rule", RULES, ids=NAMES)
 def test_rule_fires_and_keeps_its_contract(rule: Rule) -> None:
-    fired = [dtype for dtype in ("float64", "float32", "int64") if _attempt(rule, dtype)]
+    dtypes = ["float64", "float32", *(["int64"] if rule.contract == EXACT else [])]
+    fired = [dtype for dtype in dtypes if _attempt(rule, dtype)]
     assert fired
 
 

@@ -1,4 +1,4 @@
-"""How two results are compared: in units in the last place, zeros by sign, any NaN equal to any NaN."""
+"""How two results are compared: in units in the last place, zeros by sign, any NaN as any other."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def assert_agrees(
 ) -> None:
     """Fail where shape, dtype or an element differs by more than ``ulps`` units in the last place.
 
-    With ``regrouped`` the unit is that of the largest element: sums in another order. ``inputs``, of
-    the result's shape, are shown beside the elements that differ.
+    With ``regrouped`` the unit is that of the largest element: sums in another order. ``inputs``,
+    of the result's shape, are shown beside the elements that differ.
     """
     got, want = np.asarray(got), np.asarray(want)
     assert got.dtype == want.dtype, f"{what}: dtype {got.dtype}, expected {want.dtype}"
@@ -44,10 +44,12 @@ def _differ(got: Array, want: Array, ulps: float, regrouped: bool) -> Array:
         special = ~np.isfinite(want) | ~np.isfinite(got)
         unequal = special & ~((got == want) | (np.isnan(got) & np.isnan(want)))
         if not ulps:
-            return unequal | (~special & ((got != want) | (np.signbit(got) != np.signbit(want))))
+            signs = np.signbit(got) != np.signbit(want)
+            return np.asarray(unequal | (~special & ((got != want) | signs)))
         finite = np.abs(want[np.isfinite(want)])
         unit = np.spacing(np.abs(want))
         if regrouped and finite.size:
             unit = np.maximum(unit, np.spacing(np.maximum(finite.max(), want.dtype.type(1))))
         signs = (want == 0) & (got == 0) & (np.signbit(got) != np.signbit(want))
-        return unequal | (~special & (np.abs(got - want) > ulps * unit)) | (signs & (not regrouped))
+        far = ~special & (np.abs(got - want) > ulps * unit)
+        return np.asarray(unequal | far | (signs & (not regrouped)))

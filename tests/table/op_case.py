@@ -56,7 +56,7 @@ def beyond(rng: Generator, shape: tuple[int, ...]) -> Array:
 
 def apart(rng: Generator, shape: tuple[int, ...]) -> Array:
     """Away from integers and halves, so from every kink of the rounding functions."""
-    return rng.integers(-3, 4, shape) + rng.uniform(0.15, 0.35, shape)
+    return np.asarray(rng.integers(-3, 4, shape) + rng.uniform(0.15, 0.35, shape))
 
 
 def apart_too(rng: Generator, shape: tuple[int, ...]) -> Array:
@@ -67,12 +67,12 @@ def apart_too(rng: Generator, shape: tuple[int, ...]) -> Array:
 def distinct(rng: Generator, shape: tuple[int, ...]) -> Array:
     """No two elements closer than 0.3."""
     count = int(np.prod(shape))
-    return (rng.permutation(count) - count // 2).reshape(shape) * 0.37 + 0.1
+    return np.asarray((rng.permutation(count) - count // 2).reshape(shape) * 0.37 + 0.1)
 
 
 def nonzero(rng: Generator, shape: tuple[int, ...]) -> Array:
     """Away from zero, either sign."""
-    return rng.uniform(0.4, 3.0, shape) * rng.choice([-1.0, 1.0], shape)
+    return np.asarray(rng.uniform(0.4, 3.0, shape) * rng.choice([-1.0, 1.0], shape))
 
 
 def rounded(rng: Generator, shape: tuple[int, ...]) -> Array:
@@ -85,7 +85,7 @@ def rounded(rng: Generator, shape: tuple[int, ...]) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Arg:
-    """One argument: its shape, where floats are drawn, the range of integers, or a dtype of its own."""
+    """One argument: its shape, where floats are drawn, the range of integers, or its own dtype."""
 
     shape: tuple[int | str, ...] = ("n", 3)
     draw: Draw = normal
@@ -95,7 +95,7 @@ class Arg:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One row. ``ulps`` 0 means bit for bit; ``regrouped`` measures the error against the largest element."""
+    """One row. ``ulps`` 0 is bit for bit; ``regrouped`` measures against the largest element."""
 
     op: str
     label: str

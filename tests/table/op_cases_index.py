@@ -114,8 +114,8 @@ def _op_rows() -> Iterator[Case]:
     for how in ("add", "set"):
         op = OPS[f"scatter_{how}"]
         yield row(
-            op.name, lambda x, v, i, op=op: apply(op, (x, v, i), attrs), _scattered(how), base, values,
-            at, dtypes=ALL, ulps=4, regrouped=True,
+            op.name, lambda x, v, i, op=op: apply(op, (x, v, i), attrs), _scattered(how), base,
+            values, at, dtypes=ALL, ulps=4, regrouped=True,
         )  # fmt: skip
     yield row("nonzero", nonzero_positions, np.flatnonzero, Arg(("n",), dtype="bool"), order=0)
     yield row(

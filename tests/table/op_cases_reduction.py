@@ -118,8 +118,8 @@ def _position_rows() -> Iterator[Case]:
     both = Arg(BOX, distinct)
     facts = {"dtypes": ALL, "label": "argmax", "order": 0}
     yield row(
-        "max_and_argmax", lambda x: sg.max_and_argmax(x, axis=1)[0], lambda x: np.max(x, axis=1), both,
-        label="max", dtypes=ALL,
+        "max_and_argmax", lambda x: sg.max_and_argmax(x, axis=1)[0], lambda x: np.max(x, axis=1),
+        both, label="max", dtypes=ALL,
     )  # fmt: skip
     yield row(
         "max_and_argmax", lambda x: sg.max_and_argmax(x, axis=-1)[1],
@@ -149,9 +149,9 @@ def _row_function_rows() -> Iterator[Case]:
             yield row(name, build, value, Arg(BOX), label=label, dtypes=FLOATS, **_LOOSE)
     for order in (1, 2, float("inf")):
         build = functools.partial(sg.norm, axis=1, ord=order)
-        value = functools.partial(np.linalg.norm, axis=1, ord=order)
+        plain = functools.partial(np.linalg.norm, axis=1, ord=order)
         arg = Arg(("n", 3), distinct)
-        yield row("norm", build, value, arg, label=f"ord={order}", dtypes=FLOATS, **_LOOSE)
+        yield row("norm", build, plain, arg, label=f"ord={order}", dtypes=FLOATS, **_LOOSE)
 
 
 def _initial(running: Callable[..., Any], value: float) -> Callable[[Array], Array]:

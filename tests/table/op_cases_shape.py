@@ -26,7 +26,10 @@ MOVES: tuple[tuple[str, str, Rule, Rule], ...] = (
     ("reshape", "sized", lambda x: sg.reshape(x, (2, N, 3)), lambda x: x.reshape(2, len(x), 3)),
     ("reshape", "rest", lambda x: sg.reshape(x, (3, -1)), lambda x: x.reshape(3, len(x) * 2)),
     ("expand_dims", "0", lambda x: sg.expand_dims(x, 0), lambda x: np.expand_dims(x, 0)),
-    ("expand_dims", "two", lambda x: sg.expand_dims(x, (1, -1)), lambda x: np.expand_dims(x, (1, -1))),
+    (
+        "expand_dims", "two",
+        lambda x: sg.expand_dims(x, (1, -1)), lambda x: np.expand_dims(x, (1, -1)),
+    ),
     ("permute_dims", "", lambda x: sg.permute_dims(x, (2, 0, 1)), lambda x: x.transpose(2, 0, 1)),
     ("transpose", "", sg.transpose, np.transpose),
     ("transpose", "axes", lambda x: sg.transpose(x, (1, -1, 0)), lambda x: x.transpose(1, 2, 0)),
@@ -46,7 +49,10 @@ MOVES: tuple[tuple[str, str, Rule, Rule], ...] = (
     ("flip", "two", lambda x: sg.flip(x, axis=(0, -1)), lambda x: np.flip(x, (0, -1))),
     ("roll", "flat", lambda x: sg.roll(x, 2), lambda x: np.roll(x, 2)),
     ("roll", "sized", lambda x: sg.roll(x, -7, axis=0), lambda x: np.roll(x, -7, axis=0)),
-    ("roll", "two", lambda x: sg.roll(x, (1, -2), axis=(0, 1)), lambda x: np.roll(x, (1, -2), (0, 1))),
+    (
+        "roll", "two",
+        lambda x: sg.roll(x, (1, -2), axis=(0, 1)), lambda x: np.roll(x, (1, -2), (0, 1)),
+    ),
     ("tile", "int", lambda x: sg.tile(x, 2), lambda x: np.tile(x, 2)),
     ("tile", "more", lambda x: sg.tile(x, (2, 1, 3, 1)), lambda x: np.tile(x, (2, 1, 3, 1))),
     ("tile", "sized", lambda x: sg.tile(x, (N, 1, 1)), lambda x: np.tile(x, (len(x), 1, 1))),
@@ -71,10 +77,16 @@ MOVES: tuple[tuple[str, str, Rule, Rule], ...] = (
     ("triu", "", sg.triu, np.triu),
     ("triu", "k", lambda x: sg.triu(x, k=1), lambda x: np.triu(x, 1)),
     ("split", "parts", lambda x: sg.split(x, 3, axis=1)[2], lambda x: np.split(x, 3, 1)[2]),
-    ("split", "cuts", lambda x: sg.split(x, [1, 2], axis=1)[1], lambda x: np.split(x, [1, 2], 1)[1]),
+    (
+        "split", "cuts",
+        lambda x: sg.split(x, [1, 2], axis=1)[1], lambda x: np.split(x, [1, 2], 1)[1],
+    ),
     ("stack", "twice", lambda x: sg.stack([x, x], axis=1), lambda x: np.stack([x, x], 1)),
     ("concat", "twice", lambda x: sg.concat([x, x], axis=-1), lambda x: np.concatenate([x, x], -1)),
-    ("concat", "flat", lambda x: sg.concat([x, x], axis=None), lambda x: np.concatenate([x, x], None)),
+    (
+        "concat", "flat",
+        lambda x: sg.concat([x, x], axis=None), lambda x: np.concatenate([x, x], None),
+    ),
     (
         "slice", "", lambda x: slice_node(x, (0, 2, 1), (1, -2, 1), (N, 2, 1)),
         lambda x: x[:, 2::-2, 1:2],

@@ -1,4 +1,4 @@
-"""What derivatives are where none exists: the one table, and that the documentation shows the same."""
+"""What derivatives are where none exists: the one table, and that the document shows the same."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ KINKS: tuple[tuple[str, Callable[[Any], Any], list[float], list[float]], ...] = 
     ("minimum(x, 1)", lambda x: sg.minimum(x, 1.0), [1.0, 2.0, 0.0], [0.5, 0.0, 1.0]),
     ("max(x)", sg.max, [3.0, 1.0, 3.0, 3.0], [1 / 3, 0.0, 1 / 3, 1 / 3]),
     ("min(x)", sg.min, [3.0, 1.0, 1.0, 3.0], [0.0, 0.5, 0.5, 0.0]),
-    ("max_and_argmax(x)[0]", lambda x: sg.max_and_argmax(x, axis=0)[0], [1.0, 3.0, 3.0], [0.0, 1.0, 0.0]),
+    (
+        "max_and_argmax(x)[0]", lambda x: sg.max_and_argmax(x, axis=0)[0],
+        [1.0, 3.0, 3.0], [0.0, 1.0, 0.0],
+    ),
     ("clip(x, 0, 1)", lambda x: sg.clip(x, 0.0, 1.0), [0.0, 1.0, -1.0, 2.0], [1.0, 1.0, 0.0, 0.0]),
     ("clip(x, 0)", lambda x: sg.clip(x, 0.0), [0.0, -1.0], [1.0, 0.0]),
     ("floor(x)", sg.floor, [1.0, 1.5], [0.0, 0.0]),

@@ -1,4 +1,4 @@
-"""Nothing is forgotten: every operation has a type rule, a value, a derivative, and rows in the table."""
+"""Nothing is forgotten: every operation has a type rule, a value, a derivative and rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LEAVES = {"input", "shared", "constant", "size", "iota"}
 #: Public functions that compute nothing element by element: they declare, derive or compile.
 OTHERWISE_TESTED = {
     "IndexedUpdate", "SharedVariable", "call_array_function", "call_ufunc", "matrix", "scalar",
-    "shared", "tensor", "tensor3", "vector", "shared",
+    "shared", "tensor", "tensor3", "vector",
 }  # fmt: skip
 
 WITHOUT_LEAVES = [op for name, op in OPS.items() if name not in LEAVES]
@@ -81,7 +81,7 @@ def _reasons(op: Op) -> list[str]:
 
 @pytest.mark.parametrize("op", WITHOUT_LEAVES, ids=names(WITHOUT_LEAVES))
 def test_rows_differentiate_what_can_be(op: Op) -> None:
-    """A row of order 0 has a reason: a discrete result, a stated Undefined, or a second row that is."""
+    """An operation that no row differentiates has a discrete result, or says why."""
     rows = [c for c in CASES if c.op == op.name]
     if not rows or any(c.order >= 2 for c in rows):
         return

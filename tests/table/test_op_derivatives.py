@@ -1,12 +1,13 @@
 """Every operation's derivatives: finite differences to second order, and the adjoint identity.
 
-The numbers differenced are the oracle's, so a derivative is measured against NumPy's function and not
-against our own; second derivatives difference our gradient, which the first test has measured.
+The numbers differenced are the oracle's, so a derivative is measured against NumPy's function and
+not against our own; second derivatives difference our gradient, which the first test has measured.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ class Point:
         self.case, self.rng = case, np.random.default_rng(seed)
         self.xs = variables(case, "float64")
         self.arrays = draw(case, self.rng, n, "float64")
-        self.float = [k for k, a in enumerate(self.arrays) if a.dtype.kind == "f"]
+        self.float: list[int] = [k for k, a in enumerate(self.arrays) if a.dtype.kind == "f"]
         self.wrt = [self.xs[k] for k in self.float]
         self.out = case.build(*self.xs)
         self.note = f"{case.id} n={n} (seed {seed})"
@@ -47,7 +48,8 @@ class Point:
     def along(self, name: str) -> tuple[list[sg.Tensor], Arrays]:
         """A declared and a drawn direction for every floating argument."""
         made = [sg.tensor(f"{name}{x.name}", shape=x.shape) for x in self.wrt]
-        return made, [self.rng.normal(size=self.arrays[k].shape) for k in self.float]
+        drawn = [np.asarray(self.rng.normal(size=self.arrays[k].shape)) for k in self.float]
+        return made, drawn
 
     def moved(self, direction: Arrays, step: float) -> Arrays:
         """The arguments after a step along a direction."""
@@ -134,10 +136,15 @@ def test_second_derivative(case: Case, backend: str) -> None:
     found = twice(*p.arrays, *v, *u, cotangent)
     curved_v, pulled_u = found[: len(v)], found[len(v) :]
     for k, got in enumerate(curved_v):
-        want = slope(lambda h: once(*p.moved(v, h), cotangent)[k])
+        want = slope(partial(_gradient_after, once, p, v, cotangent, k))
         close(got, want, p.note)
     left, right = inner(u, curved_v), inner(pulled_u, v)
     assert left == pytest.approx(right, rel=1e-8, abs=1e-8), p.note
+
+
+def _gradient_after(once: Any, p: Point, v: Arrays, cotangent: Array, k: int, step: float) -> Any:
+    """The k-th gradient after a step along v."""
+    return once(*p.moved(v, step), cotangent)[k]
 
 
 @pytest.mark.parametrize("case", SMOOTH, ids=ids(SMOOTH))

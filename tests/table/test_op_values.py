@@ -44,15 +44,15 @@ def fortran(a: Array) -> Array:
 def strided(a: Array) -> Array:
     """The same elements, every second one of a larger array along each axis."""
     wide = np.zeros(tuple(2 * d for d in a.shape), a.dtype)
-    view = wide[(..., *(slice(None, None, 2),) * a.ndim)]
-    view[...] = a
-    return view
+    index: Any = (..., *(slice(None, None, 2),) * a.ndim)
+    wide[index] = a
+    return np.asarray(wide[index])
 
 
 def reversed_strides(a: Array) -> Array:
     """The same elements, strides negative."""
-    back = (..., *(slice(None, None, -1),) * a.ndim)
-    return np.array(a[back])[back]
+    back: Any = (..., *(slice(None, None, -1),) * a.ndim)
+    return np.asarray(np.array(a[back])[back])
 
 
 LAYOUTS = (fortran, strided, reversed_strides)
@@ -76,7 +76,7 @@ def test_value(case: Case, dtype: str, backend: str) -> None:
 
 
 def specials(dtype: str) -> Array:
-    """The values where functions break: zeros, infinities, NaN, the largest, smallest, subnormal."""
+    """The values where functions break: zeros, infinities, NaN, the largest and the smallest."""
     kind = np.dtype(dtype)
     if kind.kind == "b":
         return np.array([False, True])
@@ -84,9 +84,9 @@ def specials(dtype: str) -> Array:
         limits = np.iinfo(kind)
         some = [limits.min, limits.min + 1, -7, -2, -1, 0, 1, 2, 3, 7, limits.max - 1, limits.max]
         return np.array([v for v in some if v >= limits.min], kind)
-    limits = np.finfo(kind)
+    edges = np.finfo(kind)
     half = [0.0, 0.5, 1.0, 1.5, 2.5, 3.0, 30.0, 1e-5, 1e5, np.inf]
-    half += [float(limits.max), float(limits.tiny), float(limits.smallest_subnormal)]
+    half += [float(edges.max), float(edges.tiny), float(edges.smallest_subnormal)]
     return np.array([*half, *(-v for v in half), np.nan], kind)
 
 

@@ -1,4 +1,4 @@
-"""One variable in several positions: each position has its own cotangent, and they add (row G33)."""
+"""One variable in several positions: each has its own cotangent, and they add (row G33)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A masked branch is a strong zero: what was not selected adds nothing, at every order, in both modes.
+"""A masked branch is a strong zero: what was not selected adds nothing, at every order and mode.
 
 Every row is a function with an infinite or NaN local derivative behind a mask, the point where it
 bites, and the closed form of its first and second derivative there (per element; the functions are
@@ -45,8 +45,8 @@ TRAPS: tuple[Trap, ...] = (
         [0, 0.5, 0], [0, -0.5, 0],
     ),
     (
-        "nested masks", lambda x: sg.where(x >= 0, sg.where(x > 0, x * sg.log(x), 0), -x), [0, 1, -1],
-        [0, 1, -1], [0, 1, 0],
+        "nested masks", lambda x: sg.where(x >= 0, sg.where(x > 0, x * sg.log(x), 0), -x),
+        [0, 1, -1], [0, 1, -1], [0, 1, 0],
     ),
     ("behind", lambda x: sg.sqrt(sg.where(x > 0, x, 0)), [0, 4, -1], [0, 0.25, 0], [0, -1 / 32, 0]),
     ("behind log", lambda x: sg.log(sg.where(x > 0, x, 0)), [0, 2, -1], [0, 0.5, 0], [0, -0.25, 0]),
@@ -77,8 +77,8 @@ TRAPS: tuple[Trap, ...] = (
     ),
     (
         "through concat",
-        lambda x: sg.where(sg.concat([x, x]) > 0, sg.concat([sg.log(x), sg.sqrt(x)]), 0), [0, 4, -1],
-        [0, 0.5, 0], [0, -0.0625 - 1 / 32, 0],
+        lambda x: sg.where(sg.concat([x, x]) > 0, sg.concat([sg.log(x), sg.sqrt(x)]), 0),
+        [0, 4, -1], [0, 0.5, 0], [0, -0.0625 - 1 / 32, 0],
     ),
     (
         "through broadcast",
@@ -87,8 +87,8 @@ TRAPS: tuple[Trap, ...] = (
     ),
     (
         "through stretching",
-        lambda x: sg.where(sg.constant([[True, False]]), x[:, None] + 1, sg.log(x)[:, None]), [1, 4],
-        [2, 1.25], [-1, -1 / 16],
+        lambda x: sg.where(sg.constant([[True, False]]), x[:, None] + 1, sg.log(x)[:, None]),
+        [1, 4], [2, 1.25], [-1, -1 / 16],
     ),
     (
         "through pad", lambda x: sg.where(sg.pad(x, 1) > 0, sg.pad(sg.sqrt(x), 1), 0), [0, 4],
