@@ -95,10 +95,10 @@ def grad(
         ShapeError: the cost is not a scalar. GradientError: the derivative is undefined or not
         connected; the message says where and why.
 
-    >>> import symgraph as sg
+    >>> import symgraph as sg, numpy as np
     >>> x = sg.vector("x")
-    >>> print(grad(sg.sum(x * x), x))
-    2 * x
+    >>> grad(sg.sum(x * x), x).eval({x: np.array([1.0, 2.0])}, backend="reference")
+    array([2., 4.])
     """
     targets, form = as_list(wrt, "grad")
     check_targets(targets, "grad")

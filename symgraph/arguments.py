@@ -1,4 +1,4 @@
-"""Arrays given to a function: converted where nothing is lost, refused with a clear error elsewhere."""
+"""Arrays given to a function: converted where nothing is lost, else refused with an error."""
 
 from __future__ import annotations
 
@@ -26,14 +26,19 @@ def bind_arguments(
     """
     wanted = ", ".join(i.name or f"#{k}" for k, i in enumerate(inputs))
     if len(args) > len(inputs):
-        raise UsageError(f"{name}() takes {len(inputs)} arguments ({wanted}); {len(args)} were given; drop the last {len(args) - len(inputs)}")
+        raise UsageError(
+            f"{name}() takes {len(inputs)} arguments ({wanted}); {len(args)} were given; drop the "
+            f"last {len(args) - len(inputs)}"
+        )
     values: list[Any] = [*args, *[_MISSING] * (len(inputs) - len(args))]
     for key, value in kwargs.items():
         places = [k for k, i in enumerate(inputs) if i.name == key]
         if not places:
             raise UsageError(f"{name}() has no input named {key!r}; its inputs are {wanted}")
         if len(places) > 1:
-            raise UsageError(f"{name}(): {len(places)} inputs are named {key!r}; pass them by position")
+            raise UsageError(
+                f"{name}(): {len(places)} inputs are named {key!r}; pass them by position"
+            )
         if values[places[0]] is not _MISSING:
             raise UsageError(f"{name}(): {key!r} was given by position and by name")
         values[places[0]] = value
@@ -56,9 +61,14 @@ def convert_argument(variable: Tensor, value: Any, function: str) -> Array:
     """
     what = f"{function}: argument {describe(variable)}"
     if isinstance(value, Tensor):
-        raise UsageError(f"{what} got the symbolic {describe(value)}; an array is wanted (use .eval())")
+        raise UsageError(
+            f"{what} got the symbolic {describe(value)}; an array is wanted (use .eval())"
+        )
     if isinstance(value, np.ma.MaskedArray) and value.mask.any():
-        raise UsageError(f"{what} got a masked array with masked elements; fill it first with array.filled(value)")
+        raise UsageError(
+            f"{what} got a masked array with masked elements; fill it first with "
+            "array.filled(value)"
+        )
     dtype = variable.dtype
     if isinstance(value, (bool, int, float)) and not isinstance(value, np.generic):
         array = _number(value, dtype, what)
@@ -86,7 +96,9 @@ def _rank_cure(have: int, want: int) -> str:
 
 def _number(value: Any, dtype: Any, what: str) -> Array:
     if dtype.kind == "b" and not isinstance(value, bool):
-        raise DTypeError(f"{what} got the number {value!r}; declared bool, so True or False is wanted")
+        raise DTypeError(
+            f"{what} got the number {value!r}; declared bool, so True or False is wanted"
+        )
     if dtype.kind in "iu" and isinstance(value, float):
         raise DTypeError(f"{what} got the float {value!r}; declared {dtype.name}: pass an int")
     return check_number(value, dtype, what, "pass one in that range, or declare a wider dtype")
@@ -96,25 +108,31 @@ def _array(value: Any, dtype: Any, what: str) -> Array:
     try:
         array = np.asarray(value)
     except (ValueError, TypeError) as error:
-        raise UsageError(f"{what} got {type(value).__name__}, which is not an array; make its rows equally long ({error})") from None
+        raise UsageError(
+            f"{what} got {type(value).__name__}, which is not an array; make its rows equally long "
+            f"({error})"
+        ) from None
     kind = type(value).__name__
     if array.dtype == dtype:
         return array
     if array.dtype.kind not in "biuf":
         raise DTypeError(
-            f"{what} got {kind} of dtype {array.dtype}; declared {dtype.name}, so pass an array of real numbers"
+            f"{what} got {kind} of dtype {array.dtype}; declared {dtype.name}, so pass an array of "
+            "real numbers"
         )
     if isinstance(value, (list, tuple)):
         if _plain_numbers(array, dtype):
             return array.astype(dtype)
         raise DTypeError(
-            f"{what} got a {kind} with numbers that {dtype.name} cannot hold; declared {dtype.name}: pass numbers "
+            f"{what} got a {kind} with numbers that {dtype.name} cannot hold; declared "
+            f"{dtype.name}: pass numbers "
             "that fit, or declare another dtype"
         )
     if np.can_cast(array.dtype, dtype, "safe"):
         return array.astype(dtype)
     raise DTypeError(
-        f"{what} got dtype {array.dtype.name}; declared {dtype.name}, and the conversion could lose values: "
+        f"{what} got dtype {array.dtype.name}; declared {dtype.name}, and the conversion could "
+        "lose values: "
         f"write array.astype({dtype.name!r})"
     )
 

@@ -39,7 +39,8 @@ def function(
 
     Args:
         inputs: declared variables, in the order of the call; unused ones are still checked.
-        outputs: one tensor, a list, tuple or dict of them (the call returns the same form), or None.
+        outputs: one tensor, a list, tuple or dict of them (the call returns the same form), or
+            None.
         updates: new values of shared variables, all computed from the old ones and stored after a
             call that succeeded.
         givens: variables to replace by other expressions before compiling.
@@ -58,7 +59,9 @@ def function(
     array([1., 3., 5.])
     """
     if backend not in BACKENDS:
-        raise UsageError(f"function: backend={backend!r} is not one of {', '.join(map(repr, BACKENDS))}")
+        raise UsageError(
+            f"function: backend={backend!r} is not one of {', '.join(map(repr, BACKENDS))}"
+        )
     if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
         raise UsageError(f"function: threads={threads!r} is not a positive int")
     pipeline = resolve_pipeline(passes)
@@ -73,7 +76,8 @@ def function(
     signature = Signature(name or "f", declared, len(results), form, keys, tuple(changed))
     graph, rewrites = run_passes(original, pipeline)
     options = {"threads": threads, "check_finite": check_finite}
-    return _backend(backend)(signature, graph, original, rewrites, options)
+    program: Function = _backend(backend)(signature, graph, original, rewrites, options)
+    return program
 
 
 def _backend(name: str) -> Any:
@@ -88,19 +92,29 @@ def _backend(name: str) -> Any:
 
 def _check_inputs(inputs: Any) -> tuple[Tensor, ...]:
     if isinstance(inputs, Tensor) or not isinstance(inputs, (list, tuple)):
-        raise UsageError(f"function: inputs={inputs!r} is not a list of variables; write function([x], ...)")
+        raise UsageError(
+            f"function: inputs={inputs!r} is not a list of variables; write function([x], ...)"
+        )
+    seen: set[Tensor] = set()
     for k, i in enumerate(inputs):
         if not isinstance(i, Tensor):
-            raise UsageError(f"function: inputs[{k}] is {i!r}, not a variable; declare one with sg.tensor")
+            raise UsageError(
+                f"function: inputs[{k}] is {i!r}, not a variable; declare one with sg.tensor"
+            )
         if i.op is leaves.shared:
-            raise UsageError(f"function: inputs[{k}] is the shared variable {describe(i)}; leave it out, functions read shared variables by themselves")
+            raise UsageError(
+                f"function: inputs[{k}] is the shared variable {describe(i)}; leave it out, "
+                "functions read shared variables by themselves"
+            )
         if i.op is not leaves.input_:
             raise UsageError(
                 f"function: inputs[{k}] is {describe(i)}, not a declared input; "
                 "declare one and connect it with givens={expression: input}"
             )
         if any(i is earlier for earlier in inputs[:k]):
-            raise UsageError(f"function: {describe(i)} is listed twice among the inputs; list it once")
+            raise UsageError(
+                f"function: {describe(i)} is listed twice among the inputs; list it once"
+            )
     return tuple(inputs)
 
 
@@ -126,12 +140,19 @@ def _check_updates(updates: Any) -> dict[SharedVariable, Tensor]:
     if updates is None:
         return {}
     pairs = list(updates.items()) if isinstance(updates, Mapping) else updates
-    if not isinstance(pairs, (list, tuple)) or not all(isinstance(p, tuple) and len(p) == 2 for p in pairs):
-        raise UsageError(f"function: updates={updates!r} is not a dictionary; write {{shared: new value}}")
+    if not isinstance(pairs, (list, tuple)) or not all(
+        isinstance(p, tuple) and len(p) == 2 for p in pairs
+    ):
+        raise UsageError(
+            f"function: updates={updates!r} is not a dictionary; write {{shared: new value}}"
+        )
     out: dict[SharedVariable, Tensor] = {}
     for variable, value in pairs:
         if not isinstance(variable, SharedVariable):
-            raise UsageError(f"function: updates has the key {variable!r}, which is not a shared variable; make one with sg.shared")
+            raise UsageError(
+                f"function: updates has the key {variable!r}, which is not a shared variable; make "
+                "one with sg.shared"
+            )
         if variable in out:
             raise UsageError(f"function: {describe(variable)} is updated twice; keep one new value")
         out[variable] = _update_value(variable, as_tensor(value, "function: updates"))
@@ -143,22 +164,30 @@ def _update_value(variable: SharedVariable, value: Tensor) -> Tensor:
     if value.type.weak:
         value = cast(value, variable.dtype)
     if value.dtype != variable.dtype:
-        raise DTypeError(f"{what} is {value.dtype.name}, not {variable.dtype.name}; cast it with astype")
+        raise DTypeError(
+            f"{what} is {value.dtype.name}, not {variable.dtype.name}; cast it with astype"
+        )
     if value.ndim != variable.ndim or any(
         differ(a, b) for a, b in zip(value.shape, variable.shape, strict=False)
     ):
-        raise ShapeError(f"{what} has shape {shape_text(value.shape)}, not {shape_text(variable.shape)}; broadcast or reduce it")
+        raise ShapeError(
+            f"{what} has shape {shape_text(value.shape)}, not {shape_text(variable.shape)}; "
+            "broadcast or reduce it"
+        )
     return value if value.shape == variable.shape else broadcast_to(value, variable.shape)
 
 
 def _check_givens(givens: Mapping[Tensor, Any]) -> dict[Tensor, Tensor]:
     if not isinstance(givens, Mapping):
-        raise UsageError(f"function: givens={givens!r} is not a dictionary; write {{variable: expression}}")
+        raise UsageError(
+            f"function: givens={givens!r} is not a dictionary; write {{variable: expression}}"
+        )
     out: dict[Tensor, Tensor] = {}
     for variable, value in givens.items():
         if not isinstance(variable, Tensor):
             raise UsageError(
-                f"function: givens has the key {variable!r}, which is not a variable; use the variable itself"
+                f"function: givens has the key {variable!r}, which is not a variable; use the "
+                "variable itself"
             )
         new = as_tensor(value, "function: givens")
         if new.type.weak:

@@ -1,4 +1,4 @@
-"""The graph around variables: outputs, topological order, consumers. The only mutable object, append-only."""
+"""The graph around variables: outputs, order, consumers. The only mutable object, append-only."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def ancestors(outputs: Iterable[Tensor]) -> set[Tensor]:
 class Graph:
     """A set of outputs with everything they depend on.
 
-    ``nodes`` is in topological order. ``get_operation``, ``get_inputs`` and ``get_consumers`` are the
-    subroutines of section 6.5.6. ``equations`` are pairs of sizes that must agree when called.
+    ``nodes`` is in topological order. ``get_operation``, ``get_inputs`` and ``get_consumers`` are
+    the subroutines of section 6.5.6. ``equations`` are pairs of sizes that must agree when called.
 
     >>> import symgraph as sg
     >>> A, B = sg.matrix("A"), sg.matrix("B")

@@ -1,4 +1,4 @@
-"""Where a node comes from: a line of the user's, the bprop of another node, or a rule that made it."""
+"""Where a node comes from: a line of the user's, the bprop of another node, or a rule."""
 
 from __future__ import annotations
 
@@ -11,13 +11,21 @@ from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any
 
-__all__ = ["Derived", "Origin", "UserLine", "current_origin", "deriving", "root_line", "user_line", "with_origin"]
+__all__ = [
+    "Derived",
+    "Origin",
+    "UserLine",
+    "current_origin",
+    "deriving",
+    "root_line",
+    "user_line",
+    "with_origin",
+]
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _ROOTS = tuple(
     dict.fromkeys(
-        [_HERE]
-        + [os.path.realpath(_HERE + sub) + os.sep for sub in ("", "passes", "backends")]
+        [_HERE] + [os.path.realpath(_HERE + sub) + os.sep for sub in ("", "passes", "backends")]
     )
 )
 _inside: dict[CodeType, bool] = {}

@@ -1,8 +1,8 @@
-"""Symbolic sizes: integer polynomials over size symbols, in normal form from the moment they are made.
+"""Symbolic sizes: integer polynomials over size symbols, in normal form when they are made.
 
-A *dim* is an ``int`` or a :class:`Size`. Equal sizes are equal values, so types can be compared with
-``==``. Everything that is not a polynomial (floor division, minimum, maximum, a count known only at
-run time) is an opaque atom of one.
+A *dim* is an ``int`` or a :class:`Size`. Equal sizes are equal values, so types can be compared
+with ``==``. Everything that is not a polynomial (floor division, minimum, maximum, a count known
+only at run time) is an opaque atom of one.
 
 >>> n, m = symbol("n"), symbol("m")
 >>> (n + 1) * (n - 1), n - n, 2 * n == n + n
@@ -240,7 +240,7 @@ def fresh() -> Size:
 
 
 def count_symbol(bound: Dim) -> Size:
-    """A size known only while the function runs (a number of selected elements), at most ``bound``."""
+    """A size known only while the function runs, a count of elements; at most ``bound``."""
     return _atom(Atom("count", f"_count{next(_serial)}", (bound,)))
 
 
@@ -314,7 +314,7 @@ def _place(d: Dim) -> tuple[bool, str]:
 
 
 def lower_bound(a: Dim) -> int | None:
-    """A number ``a`` is never below, using that symbols are nonnegative; None where none is known."""
+    """A number ``a`` is never below, as symbols are nonnegative; None where none is known."""
     if type(a) is int:
         return a
     assert isinstance(a, Size)

@@ -387,7 +387,7 @@ def _range(start: Dim, step: int, length: Dim, n: Dim, names: Names) -> str:
 
 
 def _other(kind: str, d: Dim, limit: Dim) -> Dim:
-    """a where d is ``max(a, limit)`` (min, floordiv): the bound before it was clipped or divided."""
+    """a where d is ``max(a, limit)`` (min, floordiv): the bound before clipping or division."""
     if isinstance(d, Size) and len(d.terms) == 1:
         monomial, c = d.terms[0]
         if c == 1 and len(monomial) == 1 and monomial[0][0].kind == kind and monomial[0][1] == 1:

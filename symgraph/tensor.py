@@ -481,7 +481,7 @@ def _born(attrs: Mapping[str, Any]) -> frozenset[Atom]:
 
 def _births_before(type_: TensorType, attrs: Mapping[str, Any]) -> tuple[Tensor, ...]:
     dims = (*type_.shape, attrs["dim"]) if "dim" in attrs else type_.shape
-    counts = [a for d in dims if type(d) is not int for a in d.counts]
+    counts = [a for d in dims if isinstance(d, Size) for a in d.counts]
     if not counts or "count" in attrs:
         return ()
     private = _tables.private_births
@@ -519,6 +519,8 @@ def check_number(
         with np.errstate(over="ignore"):
             return np.array(value, dtype)
     except OverflowError:
-        raise DTypeError(f"{what}: a Python int is too large for {dtype.name}; write a float") from None
+        raise DTypeError(
+            f"{what}: a Python int is too large for {dtype.name}; write a float"
+        ) from None
 
 

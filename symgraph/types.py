@@ -1,4 +1,4 @@
-"""The types of variables: an element type with a shape, or a tuple of types; and NumPy 2's promotion."""
+"""The types of variables (an element type with a shape, or a tuple); NumPy 2's promotion."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ __all__ = [
 
 DType = np.dtype[Any]
 
-_NAMES = "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64".split()
+_NAMES = (
+    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32",
+    "float64",
+)  # fmt: skip
 
 #: The element types, by name.
 DTYPES: dict[str, DType] = {name: np.dtype(name) for name in _NAMES}
@@ -82,7 +85,9 @@ def as_dtype(spec: Any) -> DType:
     try:
         dtype = np.dtype(spec)
     except TypeError:
-        raise DTypeError(f"dtype={spec!r} is not an element type; use one of {', '.join(_NAMES)}") from None
+        raise DTypeError(
+            f"dtype={spec!r} is not an element type; use one of {', '.join(_NAMES)}"
+        ) from None
     name = "int64" if dtype == np.int64 else "uint64" if dtype == np.uint64 else dtype.name
     if name not in DTYPES or not dtype.isnative:
         raise DTypeError(
@@ -101,7 +106,9 @@ def parse_shape(shape: Any) -> tuple[Dim, ...]:
     if isinstance(shape, (int, str, Size)) or shape is None:
         shape = (shape,)
     if not isinstance(shape, (list, tuple)):
-        raise ShapeError(f"shape={shape!r} is not a shape; use an int, a name, None, or a tuple of them")
+        raise ShapeError(
+            f"shape={shape!r} is not a shape; use an int, a name, None, or a tuple of them"
+        )
     return tuple(_parse_dim(d, shape) for d in shape)
 
 
@@ -112,11 +119,17 @@ def _parse_dim(d: Any, shape: Any) -> Dim:
         return d
     if isinstance(d, str):
         if not d.isidentifier() or d.startswith("_"):
-            raise ShapeError(f"shape={shape!r}: {d!r} is not a size name; use an identifier that does not start with _")
+            raise ShapeError(
+                f"shape={shape!r}: {d!r} is not a size name; use an identifier that does not start "
+                "with _"
+            )
         return symbol(d)
     if isinstance(d, (int, np.integer)) and not isinstance(d, bool):
         if d < 0:
-            raise ShapeError(f"shape={shape!r}: the size {d} is negative; use a name or None for a size not known yet")
+            raise ShapeError(
+                f"shape={shape!r}: the size {d} is negative; use a name or None for a size not "
+                "known yet"
+            )
         return int(d)
     raise ShapeError(f"shape={shape!r}: {d!r} is not a size; use an int, a name, or None")
 

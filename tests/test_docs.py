@@ -177,7 +177,7 @@ RECIPES = {
 def test_the_diff_of_a_recipe_applies_and_passes_its_tests(title: str, copy: Path) -> None:
     apply_diff(recipe(title), copy)
     where, chosen = RECIPES[title]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", where, "-k", chosen]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", where, "-k", chosen]
     done = subprocess.run(
         command,
         cwd=copy,

@@ -67,6 +67,7 @@ class _Assembler:
         self.signature, self.calls, self.kernels = signature, list(calls), list(kernels)
         self.results = list(outputs[: signature.n_outputs])
         self.updates = dict(zip(signature.updated, outputs[signature.n_outputs :], strict=True))
+        self.input_index = {v: k for k, v in enumerate(signature.inputs)}
         self.slots = SlotTable()
         self.equations = equations
         self.checks: list[tuple[int, int]] = []
@@ -195,10 +196,8 @@ class _Assembler:
 
     def base(self, node: Tensor) -> tuple[Base, Dim]:
         """The base of a variable, and where in it the variable begins (bytes)."""
-        if node.op is leaves.input_:
-            for k, i in enumerate(self.signature.inputs):
-                if i is node:
-                    return Base("input", k), 0
+        if node in self.input_index:
+            return Base("input", self.input_index[node]), 0
         if isinstance(node, SharedVariable):
             return Base("shared", self.cell(node)), 0
         if node.op is leaves.constant:

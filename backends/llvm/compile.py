@@ -17,9 +17,10 @@ from symgraph.backends.llvm.kernel import Call
 from symgraph.backends.llvm.kernels import compile_kernels, emit_module
 from symgraph.backends.llvm.loops import PointerParam
 from symgraph.backends.llvm.lower import lower_step, viewer
-from symgraph.backends.llvm.partition import VIEWS, Cluster, partition
+from symgraph.backends.llvm.partition import Cluster, partition
 from symgraph.backends.llvm.prepare import copy, prepare
 from symgraph.backends.llvm.runtime.callable import make_callable
+from symgraph.backends.llvm.views import VIEWS
 from symgraph.backends.reference.evaluate import bind_sizes, check_equations
 from symgraph.backends.reference.program import finite_observer
 from symgraph.errors import IndexRangeError, UnsupportedError

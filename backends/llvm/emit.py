@@ -164,12 +164,14 @@ class _Emitter:
     def gathered(self, item: Item, args: list[Value], scope: _Scope, lanes: int) -> Value:
         """An indexed read: positions wrapped from the end and checked, then loaded."""
         b, access = self.b, item.access
-        assert access is not None
         n = len(args)
         total = b.const(vector_type("i64", lanes), 0)
-        for position, step, limit in zip(args, item.payload[:n], item.payload[n:], strict=True):
+        for position, step, limit in zip(args, item.payload[:n], item.payload[n : 2 * n], strict=True):
             safe = self.checked_position(position, self.number(limit), scope, lanes)
             total = b.add(total, b.mul(safe, b.splat(self.number(step), lanes)))
+        if access is None:
+            total = b.add(total, b.splat(self.number(item.payload[2 * n]), lanes))
+            return convert(b, total, INT64, item.dtype)
         base = self.address(access, scope)
         stride = self.lane_stride(access, lanes)
         if stride != 0:

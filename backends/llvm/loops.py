@@ -17,13 +17,12 @@ from typing import Any
 
 from symgraph.backends.llvm.partition import (
     REDUCTIONS,
-    VIEWS,
     AxisMap,
     Cluster,
     is_scalar_literal,
     operand_axes,
 )
-from symgraph.backends.llvm.views import View, contiguous_strides
+from symgraph.backends.llvm.views import VIEWS, View, contiguous_strides
 from symgraph.ops import elementwise, index, leaves
 from symgraph.sizes import Dim, Size, product
 from symgraph.tensor import Tensor
@@ -251,12 +250,14 @@ class NestBuilder:
         source = table
         while source.op in VIEWS:
             source = source.inputs[0]
-        access = self.access(source, view.offset, strides, "read")
+        ramp = source.op is leaves.iota  # the element is its position: only the check is left to do
+        access = None if ramp else self.access(source, view.offset, strides, "read")
         steps = tuple(self.size(view.strides[k]) for k in indexed)
         limits = tuple(self.size(table.shape[k]) for k in indexed)
-        self.ids[node] = self.combine(
-            "gather", node, args, access=access, payload=steps + limits, full=self.is_full(strides)
-        )
+        offset = (self.size(view.offset),) if ramp else ()
+        payload = steps + limits + offset
+        full = self.is_full(strides)
+        self.ids[node] = self.combine("gather", node, args, access=access, payload=payload, full=full)
         self.nest.checked = True
 
     # ---- the whole ---------------------------------------------------------------------------

@@ -9,10 +9,10 @@ from symgraph.backends.llvm.index import nonzero_calls, scatter_calls
 from symgraph.backends.llvm.jit import Target
 from symgraph.backends.llvm.kernel import Call
 from symgraph.backends.llvm.loops import build_nest
-from symgraph.backends.llvm.partition import VIEWS, Cluster, Partition
+from symgraph.backends.llvm.partition import Cluster, Partition
 from symgraph.backends.llvm.product import matmul_calls
 from symgraph.backends.llvm.scan import scan_calls
-from symgraph.backends.llvm.views import View, compose, whole
+from symgraph.backends.llvm.views import VIEWS, View, compose, whole
 from symgraph.errors import UnsupportedError
 from symgraph.op import Op
 from symgraph.ops import index, product, reduction, shape

@@ -104,7 +104,8 @@ def _buffered(node: Tensor) -> Tensor:
         source = inputs[k]
         while source.op in VIEWS:
             source = source.inputs[0]
-        if source.op in (leaves.iota, leaves.size) or (
+        ramp = source.op is leaves.iota and node.op is not index.gather
+        if ramp or source.op is leaves.size or (
             source.op is leaves.constant and source.type.shape == ()
         ):
             inputs[k] = apply(copy, (inputs[k],))

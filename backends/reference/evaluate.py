@@ -92,7 +92,8 @@ def size_error(node: Tensor | None, a: Dim, b: Dim, left: int, right: int) -> Ex
     left_text, right_text = (_measured(node, d, n) for d, n in ((a, left), (b, right)))
     if isinstance(a, Size) and str(a).startswith("max(") and node is not None and node.op.name in ("slice", "place"):
         return IndexRangeError(
-            f"an index{where} is out of range for an axis of size {right}: it needs at least {left} elements"
+            f"an index{where} is out of range for an axis of size {right}: it needs at least "
+            f"{left} elements"
         )
     cure = "; pass arrays whose sizes agree"
     if 1 in (left, right) and isinstance(a, Size) and isinstance(b, Size):

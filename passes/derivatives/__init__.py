@@ -4,6 +4,6 @@ from symgraph.passes.derivatives import elementwise, index, product, reduction, 
 from symgraph.passes.derivatives.forms import DERIVATIVES, Selected, derivative_of, unbroadcast
 
 __all__ = [
-    "DERIVATIVES", "Selected", "derivative_of", "elementwise", "index", "product", "reduction", "shape",
-    "unbroadcast",
+    "DERIVATIVES", "Selected", "derivative_of", "elementwise", "index", "product", "reduction",
+    "shape", "unbroadcast",
 ]  # fmt: skip

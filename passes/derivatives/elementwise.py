@@ -1,6 +1,7 @@
 """Local partial derivatives of element-wise ops: one line an op, from inputs and output y.
 
-Forward and reverse mode both follow from these. None is zero; ``Selected`` is a strong zero off its mask.
+Forward and reverse mode both follow from these. None is zero;
+``Selected`` is a strong zero off its mask.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ def _clip(x: Tensor, lo: Tensor, hi: Tensor, y: Tensor) -> tuple[Any, ...]:
 
 
 def _pow(x: Tensor, p: Tensor, y: Tensor) -> tuple[Any, ...]:
-    # p x^(p-1) is 0 for p = 0 even at x = 0; y log x is 0 where x = 0 and p > 0. The masks hold no more
-    # points than these: elsewhere the formulas are right and so are their derivatives.
+    # p x^(p-1) is 0 for p = 0 even at x = 0; y log x is 0 where x = 0 and p > 0. The masks cover no
+    # more points than these: elsewhere the formulas are right, and so are their derivatives.
     origin = f.equal(x, 0)
     flat = f.logical_and(origin, f.equal(p, 0))
     base = Selected(f.logical_not(flat), p * f.pow(x, p - 1))
@@ -143,11 +144,21 @@ table(
         **{
             op: undefined(DISCRETE)
             for op in (
-                e.logical_and, e.logical_or, e.logical_xor, e.logical_not, e.bitwise_and, e.bitwise_or,
-                e.bitwise_xor, e.bitwise_invert, e.bitwise_left_shift, e.bitwise_right_shift,
-                e.isnan, e.isinf, e.isfinite,
+                e.logical_and,
+                e.logical_or,
+                e.logical_xor,
+                e.logical_not,
+                e.bitwise_and,
+                e.bitwise_or,
+                e.bitwise_xor,
+                e.bitwise_invert,
+                e.bitwise_left_shift,
+                e.bitwise_right_shift,
+                e.isnan,
+                e.isinf,
+                e.isfinite,
             )
-        },  # fmt: skip
+        },
         # ---- conversion, markers -----------------------------------------------------------------
         e.stop_gradient: Derivative(partials=lambda node: (None,)),
     }

@@ -10,7 +10,15 @@ from symgraph.functions import as_tensor, broadcast_to, reshape, sum
 from symgraph.op import Derivative, Op, Undefined
 from symgraph.tensor import Tensor
 
-__all__ = ["DERIVATIVES", "Masked", "Selected", "derivative_of", "table", "unbroadcast", "undefined"]
+__all__ = [
+    "DERIVATIVES",
+    "Masked",
+    "Selected",
+    "derivative_of",
+    "table",
+    "unbroadcast",
+    "undefined",
+]
 
 #: The derivative of every built-in operation that has one.
 DERIVATIVES: dict[Op, Derivative] = {}
@@ -26,7 +34,7 @@ class Selected:
 
 @dataclass(frozen=True, slots=True)
 class Masked:
-    """A cotangent that is exactly zero off ``mask``, so that factors met later count for nothing there."""
+    """A cotangent exactly zero off ``mask``: factors met later count for nothing there."""
 
     value: Tensor
     mask: Tensor

@@ -74,7 +74,7 @@ def _max_and_argmax_jvp(node: Tensor, tangents: tuple[Any, ...]) -> tuple[Any, .
 
 
 def _exclusive(x: Tensor, axis: int, reverse: bool) -> Tensor:
-    """The product of all elements before (after, if reversed) each one: no division, so zeros are fine."""
+    """The product of the elements before (if reversed, after) each one: zeros are fine."""
     n = x.shape[axis]
     running = running_product(x, axis, reverse)
     shape = tuple(n if k == axis else d for k, d in enumerate(x.shape))
@@ -131,7 +131,8 @@ def _log_softmax_bprop(node: Tensor, g: Tensor) -> tuple[Any, ...]:
 
 def _log_softmax_jvp(node: Tensor, tangents: tuple[Any, ...]) -> Tensor:
     axis, t = node.attrs["axis"], tangents[0]
-    return t - f.sum(f.softmax(node.inputs[0], axis=axis) * t, axis=axis, keepdims=True)
+    q = f.softmax(node.inputs[0], axis=axis)
+    return f.subtract(t, f.sum(q * t, axis=axis, keepdims=True))
 
 
 # ---- running sums --------------------------------------------------------------------------------
@@ -143,7 +144,7 @@ def _running(op: Any, inputs: tuple[Tensor, ...], node: Tensor, flipped: bool = 
 
 
 def _shifted(x: Tensor, axis: int, ahead: bool) -> Tensor:
-    """x moved one place along the axis, zero entering: the next element if ``ahead``, else the one before."""
+    """x moved one place along the axis, zero entering: the next if ``ahead``, else the last."""
     n = x.shape[axis]
     kept = slice_axis(x, axis, 1 if ahead else 0, maximum(n - 1, 0))
     starts = tuple(1 if k == axis and not ahead else 0 for k in range(x.ndim))
@@ -181,10 +182,13 @@ table(
         r.all_: undefined("its results are discrete"),
         r.logsumexp: Derivative(bprop=_logsumexp_bprop, jvp=_logsumexp_jvp),
         r.softmax: Derivative(
-            bprop=lambda node, g: (_softmax_rule(node, g),), jvp=lambda node, t: _softmax_rule(node, t[0])
+            bprop=lambda node, g: (_softmax_rule(node, g),),
+            jvp=lambda node, t: _softmax_rule(node, t[0]),
         ),
         r.log_softmax: Derivative(bprop=_log_softmax_bprop, jvp=_log_softmax_jvp),
-        r.cumulative_sum: linear_op(lambda node, g: _running(r.cumulative_sum, (g,), node, flipped=True)),
+        r.cumulative_sum: linear_op(
+            lambda node, g: _running(r.cumulative_sum, (g,), node, flipped=True)
+        ),
         r.linear_recurrence: Derivative(bprop=_recurrence_bprop, jvp=_recurrence_jvp),
     }
 )

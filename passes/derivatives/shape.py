@@ -9,6 +9,7 @@ from symgraph.functions.shape import place_node, slice_axis, slice_node
 from symgraph.functions.variables import number
 from symgraph.op import Derivative
 from symgraph.ops import shape as s
+from symgraph.ops.leaves import constant
 from symgraph.passes.derivatives.forms import linear_op, table, unbroadcast
 from symgraph.sizes import Dim
 from symgraph.tensor import Tensor
@@ -20,16 +21,14 @@ def _inverse(axes: tuple[int, ...]) -> list[int]:
 
 def _slice_transpose(node: Tensor, g: Tensor) -> Tensor:
     a, shape = node.attrs, node.inputs[0].shape
-    return place_node(
-        g, number(0, g.dtype), a["starts"], a["steps"], shape, a.get("checked", ())
-    )
+    return place_node(g, number(0, g.dtype), a["starts"], a["steps"], shape, a.get("checked", ()))
 
 
 def _place_transpose(node: Tensor, g: Tensor) -> tuple[Any, ...]:
     x, fill = node.inputs
     a = node.attrs
     inside = slice_node(g, a["starts"], a["steps"], x.shape, a.get("checked", ()))
-    if not fill.op.name == "constant":
+    if fill.op is not constant:
         return inside, f.sum(g) - f.sum(inside)
     return inside, None
 

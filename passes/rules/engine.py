@@ -87,6 +87,7 @@ class _Run:
         self.facts = Facts()
         self.done: dict[Tensor, Tensor] = {}
         self.became: dict[Tensor, tuple[Tensor, str]] = {}
+        self.opened: set[Tensor] = set()
         self.log: list[Rewrite] = []
         self.counts = Counts()
 
@@ -102,7 +103,7 @@ class _Run:
                     done[node] = done[target]
                     stack.pop()
                 else:
-                    self._check_progress(node, target)
+                    self._open(node, stack)
                     stack.append(target)
             elif "count" in node.attrs:  # its size is born here: other nodes refer to this very node
                 done[node] = node
@@ -125,15 +126,13 @@ class _Run:
         else:
             self.became[node] = after
 
-    def _check_progress(self, node: Tensor, target: Tensor) -> None:
-        """A chain of replacements that comes back to where it was would never end."""
-        names: list[str] = []
-        step = target
-        while step in self.became:
-            step, how = self.became[step]
-            names.append(how)
-            if step is node or step is target:
-                raise GraphError(f"rules undo one another: {', '.join([self.became[node][1], *names])}")
+    def _open(self, node: Tensor, stack: list[Tensor]) -> None:
+        """A node whose replacement needs the node itself would never be done."""
+        if node in self.opened:
+            first = next(k for k, n in enumerate(stack) if n is node)
+            names = dict.fromkeys(self.became[n][1] for n in stack[first:] if n in self.became)
+            raise GraphError(f"pass {self.pass_name}: rules undo one another: {', '.join(names)}")
+        self.opened.add(node)
 
     def _rewrite(self, node: Tensor) -> tuple[Tensor, str] | None:
         self.counts.visits += 1

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from symgraph import functions as f
 from symgraph.functions.variables import number
+from symgraph.op import Op
 from symgraph.ops import elementwise as e
 from symgraph.ops import index
 from symgraph.ops import reduction as r
 from symgraph.ops import shape as s
-from symgraph.passes.rebuild import rebuilt
+from symgraph.passes.rules.layout import replay
+from symgraph.passes.rules.moving import MOVES
 from symgraph.passes.rules.pattern import Node, P, Var
 from symgraph.passes.rules.rule import FINITE_ONLY, STABILISING, Match, Rule
-from symgraph.tensor import Tensor, apply
+from symgraph.tensor import Tensor
 
 __all__ = ["EXPLOG"]
 
 u, v, x, y = Var("u"), Var("v"), Var("x"), Var("y")
+
+
+def _nonnegative(m: Match) -> bool:
+    return m.facts.nonnegative(m.y)
 
 
 def _unit(m: Match) -> bool:
@@ -25,20 +33,24 @@ def _unit(m: Match) -> bool:
 # ---- logarithms reach through moves ----------------------------------------------------------------
 
 _INDEXED = frozenset((s.slice_, index.gather))
+_LAID_OUT = _INDEXED | MOVES | {s.broadcast_to}
 _DEPTH = 8
+_LOGARITHMS: dict[Op, Callable[[Tensor], Tensor]] = {
+    r.softmax: lambda q: f.log_softmax(q.inputs[0], axis=q.attrs["axis"]),
+    e.sigmoid: lambda q: f.negative(f.softplus(f.negative(q.inputs[0]))),
+    e.exp: lambda q: q.inputs[0],
+}
 
 
-def _log_below(m: Match) -> Tensor | None:
+def _log_of_indexed(m: Match) -> Tensor | None:
     """log of an indexed softmax is the indexed log-softmax."""
-    source = m.node.inputs[0]
+    inner = source = m.node.inputs[0]
     for _ in range(_DEPTH):
-        if "moves" not in source.op.traits or source.op in (s.place, s.concat):
+        if source.op not in _LAID_OUT:
             break
         source = source.inputs[0]
-    if source.op not in (e.exp, e.sigmoid, r.softmax):
-        return None
-    inner = m.node.inputs[0]
-    return rebuilt(inner, (apply(e.log, (inner.inputs[0],)), *inner.inputs[1:]))
+    log = _LOGARITHMS.get(source.op)
+    return None if log is None else replay(inner, source, log(source))
 
 
 def _log_prod(m: Match) -> Tensor:
@@ -81,11 +93,11 @@ EXPLOG: tuple[Rule, ...] = (
     Rule("log1p_sigmoid",     P.log1p(P.negative(P.sigmoid(x))),   P.negative(P.softplus(x)), STABILISING),
     Rule("softplus_difference", P.subtract(P.softplus(x), P.softplus(P.negative(x))), x, STABILISING),
     # ---- products and quotients ------------------------------------------------------------------
-    Rule("log_exp_over",      P.log(P.divide(P.exp(u), y)),        P.subtract(u, P.log(y)), STABILISING),
-    Rule("log_over_exp",      P.log(P.divide(y, P.exp(u))),        P.subtract(P.log(y), u), STABILISING),
-    Rule("log_times_exp",     P.log(P.multiply(P.exp(u), y)),      P.add(u, P.log(y)), STABILISING),
+    Rule("log_exp_over",      P.log(P.divide(P.exp(u), y)),        P.subtract(u, P.log(y)), STABILISING, _nonnegative),
+    Rule("log_over_exp",      P.log(P.divide(y, P.exp(u))),        P.subtract(P.log(y), u), STABILISING, _nonnegative),
+    Rule("log_times_exp",     P.log(P.multiply(P.exp(u), y)),      P.add(u, P.log(y)), STABILISING, _nonnegative),
     Rule("log_prod",          P.log(P.prod(x)),                    _log_prod, STABILISING),
     Rule("log_square",        P.log(P.square(x)),                  lambda m: 2 * f.log(f.abs(m.x)), STABILISING),
-    Rule("log_of_indexed",    Node(frozenset((e.log,)), children=_INDEXED), _log_below, STABILISING),
+    Rule("log_of_indexed",    Node(frozenset((e.log,)), children=_INDEXED), _log_of_indexed, STABILISING),
 )
 # fmt: on

@@ -68,13 +68,13 @@ def _step(x: Tensor) -> list[int | None] | None:
 
 
 def replay(x: Tensor, source: Tensor, new: Tensor) -> Tensor:
-    """What leads from ``source`` up to x, done to ``new`` (of the same shape) instead."""
+    """What leads from ``source`` up to x by first inputs, done to ``new`` (of the same shape) instead."""
     chain: list[Tensor] = []
     while x is not source:
         chain.append(x)
         x = x.inputs[0]
     for step in reversed(chain):
-        new = rebuilt(step, (new,))
+        new = rebuilt(step, (new, *step.inputs[1:]))
     return new
 
 

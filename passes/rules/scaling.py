@@ -49,12 +49,12 @@ def _sum_chain(m: Match) -> Tensor:
     return apply(m.node.op, (m.x,), (("axis", axes),))
 
 
-def _array_factor(m: Match) -> bool:
-    return m.a.ndim == 0 and m.x.ndim > 0 and _safe("a", m)
+def _scalar_inside(m: Match) -> bool:
+    return m.a.ndim == 0 and m.y.ndim > 0
 
 
 def _two_scalars(m: Match) -> bool:
-    return m.a.ndim == 0 and m.b.ndim == 0 and m.x.ndim > 0 and _safe("a", m) and _safe("b", m)
+    return m.a.ndim == 0 and m.b.ndim == 0 and m.x.ndim > 0
 
 
 def _divide_scalar(m: Match) -> Tensor | None:
@@ -111,8 +111,8 @@ SCALING: tuple[Rule, ...] = (
     Rule("sum_scaled",         P.sum(P.multiply(a, b)),            _sum_scaled,   NORMWISE, lambda m: _safe("a", m)),
     # ---- scalar factors --------------------------------------------------------------------------
     Rule("divide_by_size",     P.divide(x, y),                     _divide_scalar, ROUNDING),
-    Rule("scale_rises",        P.multiply(y, P.multiply(a, x)),    P.multiply(a, P.multiply(y, x)), FINITE_ONLY, lambda m: m.y.ndim > 0, sound=_array_factor),
-    Rule("scales_join",        P.multiply(a, P.multiply(b, x)),    P.multiply(P.multiply(a, b), x), FINITE_ONLY, lambda m: m.a.ndim == 0 and m.b.ndim == 0, sound=_two_scalars),
+    Rule("scale_rises",        P.multiply(y, P.multiply(a, x)),    P.multiply(a, P.multiply(y, x)), FINITE_ONLY, _scalar_inside, sound=lambda m: _safe("a", m)),
+    Rule("scales_join",        P.multiply(a, P.multiply(b, x)),    P.multiply(P.multiply(a, b), x), FINITE_ONLY, _two_scalars, sound=lambda m: _safe("a", m) and _safe("b", m)),
     Rule("factor_difference",  P.subtract(P.multiply(a, x), P.multiply(a, y)), P.multiply(a, P.subtract(x, y)), FINITE_ONLY, sound=lambda m: _safe("a", m)),
     Rule("factor_sum",         P.add(P.multiply(a, x), P.multiply(a, y)), P.multiply(a, P.add(x, y)), FINITE_ONLY, sound=lambda m: _safe("a", m)),
     Rule("flip_difference",    P.multiply(c, P.subtract(x, y)),    _flipped, ROUNDING),

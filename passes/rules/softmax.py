@@ -95,7 +95,7 @@ def _softmax_by_reciprocal(m: Match) -> Tensor | None:
 
 def _log_softmax(m: Match) -> Tensor | None:
     """x minus its own log-sum-exp."""
-    found = layout(m.y)
+    found = layout(m.node.inputs[1])
     if found.source.op is not r.logsumexp:
         return None
     core = layout(found.source.inputs[0]).source

@@ -1,4 +1,4 @@
-"""The functions of the language: they check, promote and build nodes. Numbers are never involved."""
+"""The functions of the language: they check, promote and build nodes; no numbers involved."""
 
 import sys
 
@@ -57,9 +57,9 @@ from symgraph.functions.elementwise import (
     less,
     less_equal,
     log,
-    log10,
     log1p,
     log2,
+    log10,
     logaddexp,
     logical_and,
     logical_not,

@@ -97,15 +97,20 @@ def _bound(b: Any) -> Any:
         return b.item()
     except AttributeError:
         raise UsageError(
-            f"arange: {b!r} is not a number or a size; its value, and so the length, would only be known when "
+            f"arange: {b!r} is not a number or a size; its value, and so the length, would only be "
+            "known when "
             "called"
         ) from None
 
 
-def linspace(start: Any, stop: Any, /, num: int = 50, dtype: Any = None, endpoint: bool = True) -> Tensor:
+def linspace(
+    start: Any, stop: Any, /, num: int = 50, dtype: Any = None, endpoint: bool = True
+) -> Tensor:
     """``num`` evenly spaced values from start to stop (included unless ``endpoint=False``)."""
     if not isinstance(num, int) or num < 0:
-        raise UsageError(f"linspace: num={num!r} is not a nonnegative int; write the number of points")
+        raise UsageError(
+            f"linspace: num={num!r} is not a nonnegative int; write the number of points"
+        )
     kind = as_dtype("float64" if dtype is None else dtype)
     steps = num - 1 if endpoint else num
     at = iota(num, DTYPES["float64"])
@@ -132,7 +137,9 @@ def triu(x: Any, /, k: int = 0) -> Tensor:
 def _triangle(what: str, x: Any, k: int, lower: bool) -> Tensor:
     t = as_tensor(x, what)
     if t.ndim < 2:
-        raise UsageError(f"{what}: {describe(t)} has {t.ndim} axes, needs at least 2; use sg.diag for vectors")
+        raise UsageError(
+            f"{what}: {describe(t)} has {t.ndim} axes, needs at least 2; use sg.diag for vectors"
+        )
     rows = expand_dims(iota(t.shape[-2]), 1) + k
     columns = iota(t.shape[-1])
     keep = greater_equal(rows, columns) if lower else less_equal(rows, columns)
@@ -152,10 +159,13 @@ def diag(x: Any, /) -> Tensor:
 
 
 def one_hot(indices: Any, /, num_classes: Any, dtype: Any = "float64", axis: int = -1) -> Tensor:
-    """A new axis of ``num_classes`` entries: 1 at the index, 0 elsewhere (all 0 for an index outside)."""
+    """A new axis of ``num_classes`` entries: 1 at the index, 0 elsewhere (and outside)."""
     t = as_tensor(indices, "one_hot")
     if t.dtype.kind not in "iu":
-        raise UsageError(f"one_hot: {describe(t)} is {t.dtype.name}; integers are needed, cast with astype('int64')")
+        raise UsageError(
+            f"one_hot: {describe(t)} is {t.dtype.name}; integers are needed, cast with "
+            "astype('int64')"
+        )
     (n,) = as_dims("one_hot", num_classes)
     place = axis % (t.ndim + 1)
     classes = iota(n)

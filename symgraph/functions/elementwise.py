@@ -70,7 +70,8 @@ def pow(x1: Any, x2: Any, /) -> Tensor:
     if isinstance(exponent, (int, float)) and not isinstance(exponent, bool):
         if base.dtype.kind in "iu" and isinstance(exponent, int) and exponent < 0:
             raise UsageError(
-                f"pow: {describe(base)} is {base.dtype.name}, and an integer to the power {exponent} is no "
+                f"pow: {describe(base)} is {base.dtype.name}, and an integer to the power "
+                f"{exponent} is no "
                 "integer; use astype('float64')"
             )
         keeps = base.dtype.kind == "f" or isinstance(exponent, int)
@@ -91,7 +92,7 @@ relu = _unary(ops.relu, doc="max(x, 0), with derivative 0 at 0.")
 
 
 def clip(x: Any, /, min: Any = None, max: Any = None) -> Tensor:
-    """x limited to [min, max] (either may be None); derivative 1 inside and at the bounds, 0 outside."""
+    """x limited to [min, max] (either may be None); derivative 1 up to the bounds, 0 outside."""
     if min is None and max is None:
         return as_tensor(x, "clip")
     if max is None:
@@ -104,10 +105,12 @@ def clip(x: Any, /, min: Any = None, max: Any = None) -> Tensor:
 
 
 def where(condition: Any, x1: Any, x2: Any, /) -> Tensor:
-    """x1 where the condition holds, x2 elsewhere; what is not selected has no influence on derivatives."""
+    """x1 where the condition holds, x2 elsewhere; what is not selected adds no derivative."""
     c = as_tensor(condition, "where")
     if c.dtype.kind != "b":
-        raise DTypeError(f"where: the condition {describe(c)} is {c.dtype.name}, not bool; write condition != 0")
+        raise DTypeError(
+            f"where: the condition {describe(c)} is {c.dtype.name}, not bool; write condition != 0"
+        )
     a, b = promoted("where", x1, x2)
     return apply(ops.where, (c, a, b))
 
@@ -244,4 +247,3 @@ def nan_to_num(x: Any, /, nan: float = 0.0) -> Tensor:
         return t
     big = float(np.finfo(t.dtype).max)
     return where(isnan(t), nan, clip(t, -big, big))
-

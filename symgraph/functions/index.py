@@ -1,4 +1,4 @@
-"""Indexing: NumPy's basic and advanced forms, ``take``, and writes as values (``x.at[i].set(v)``)."""
+"""Indexing: NumPy's basic and advanced forms, ``take``, writes as values (``x.at[i].set(v)``)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ INT64 = DTYPES["int64"]
 
 @dataclass(frozen=True, slots=True)
 class Basic:
-    """The slice part of an index, per axis; ``checked`` axes have a start to be checked when called."""
+    """The slice part of an index, per axis; starts of ``checked`` axes are checked when called."""
 
     starts: tuple[Dim, ...]
     steps: tuple[int, ...]
@@ -110,7 +110,10 @@ def _entry(t: Tensor, e: Any) -> Any:
         return e
     if isinstance(e, Tensor):
         if e.dtype.kind not in "biu":
-            raise DTypeError(f"index of {describe(t)}: {describe(e)} is {e.dtype.name}; integers or bool are needed, cast with astype('int64')")
+            raise DTypeError(
+                f"index of {describe(t)}: {describe(e)} is {e.dtype.name}; integers or bool are "
+                "needed, cast with astype('int64')"
+            )
         if e.op is leaves.size:
             return e.attrs["dim"]
         return e if e.dtype.kind == "b" else cast(e, INT64)
@@ -118,7 +121,7 @@ def _entry(t: Tensor, e: Any) -> Any:
         return np.array(e)
     if isinstance(e, (int, np.integer)):
         return int(e)
-    if isinstance(e, (list, np.ndarray)):
+    if isinstance(e, (list, tuple, np.ndarray)):
         array = np.asarray(e)
         if array.dtype.kind == "b":
             return array
@@ -127,7 +130,8 @@ def _entry(t: Tensor, e: Any) -> Any:
         if array.dtype.kind in "iu":
             return constant(array.astype(np.int64))
     raise UsageError(
-        f"index of {describe(t)}: {e!r} is not an index; use ints, slices, ..., None, integer or bool arrays"
+        f"index of {describe(t)}: {e!r} is not an index; use ints, slices, ..., None, integer or "
+        "bool arrays"
     )
 
 
@@ -136,11 +140,18 @@ def _expand(t: Tensor, entries: tuple[Any, ...]) -> list[Any]:
     used = sum(_consumes(e) for e in known)
     dots = [k for k, e in enumerate(known) if e is Ellipsis]
     if len(dots) > 1:
-        raise UsageError(f"index of {describe(t)}: more than one ellipsis; write : for the other axes")
+        raise UsageError(
+            f"index of {describe(t)}: more than one ellipsis; write : for the other axes"
+        )
     if used > t.ndim:
-        raise UsageError(f"index of {describe(t)}: {used} indices for {t.ndim} axes; drop some, or add axes with None")
+        raise UsageError(
+            f"index of {describe(t)}: {used} indices for {t.ndim} axes; drop some, or add axes "
+            "with None"
+        )
     k = dots[0] if dots else len(known)
-    tail = known[k:] if dots else []  # the ellipsis stays: it parts index arrays even where it is empty
+    tail = (
+        known[k:] if dots else []
+    )  # the ellipsis stays: it parts index arrays even where it is empty
     return [*known[:k], *[slice(None)] * (t.ndim - used), *tail]
 
 
@@ -173,21 +184,18 @@ def _masks(t: Tensor, entries: list[Any]) -> tuple[list[Any], tuple[Dim, ...]]:
             continue
         m = as_tensor(e, "mask")
         for have, want in zip(m.shape, dims, strict=True):
-            if type(have) is int and type(want) is int and have != want:
+            if differ(have, want) or (type(have) is int and have == 1 != want):
                 raise ShapeError(
-                    f"index of {describe(t)}: a mask of shape {shape_text(m.shape)} for axes of shape "
+                    f"index of {describe(t)}: a mask of shape {shape_text(m.shape)} for axes of "
+                    "shape "
                     f"{shape_text(dims)}; they must agree"
                 )
         shape.append(product(dims))
-        if isinstance(e, np.ndarray):
+        if isinstance(e, np.ndarray) and e.shape == dims:
             out.append(constant(np.flatnonzero(e).astype(np.int64)))
-        else:
-            out.append(nonzero_positions(_same_length(reshape(m, (-1,)), product(dims))))
+        else:  # broadcast_to has the sizes checked when called
+            out.append(nonzero_positions(reshape(broadcast_to(m, dims), (-1,))))
     return out, tuple(shape)
-
-
-def _same_length(mask: Tensor, n: Dim) -> Tensor:
-    return mask if mask.shape[0] == n else broadcast_to(mask, (n,))
 
 
 def _arrange(t: Tensor, entries: list[Any], shape: tuple[Dim, ...]) -> Plan:
@@ -268,23 +276,24 @@ def _bound(t: Tensor, b: Any, n: Dim) -> Dim | None:
     if isinstance(b, Tensor):
         if b.op is not leaves.size and b.op is not leaves.constant:
             raise UsageError(
-                f"index of {describe(t)}: a slice bound computed by the graph ({describe(b)}) would give a "
-                "size known only at run time; use sizes, or sg.take with sg.arange"
+                f"index of {describe(t)}: a slice bound computed by the graph ({describe(b)}) "
+                "would give a size known only at run time; use sizes, or sg.take with sg.arange"
             )
         b = b.attrs["dim"] if b.op is leaves.size else int(b.attrs["value"])
     if isinstance(b, Size):
         return b
-    b = operator.index(b)
-    return n + b if b < 0 else b
+    k = operator.index(b)
+    return n + k if k < 0 else k
 
 
 def position(t: Tensor, i: Dim, n: Dim, axis: int) -> tuple[Dim, bool]:
-    """One integer index as a nonnegative position, and whether its range must be checked when called."""
+    """One integer index as a nonnegative position, and whether the call must check its range."""
     wrapped = n + i if type(i) is int and i < 0 else i
     if type(wrapped) is int and type(n) is int:
         if not 0 <= wrapped < n:
             raise IndexRangeError(
-                f"index of {describe(t)}: {i} is out of range for axis {axis} of size {n}; use {-n} to {n - 1}"
+                f"index of {describe(t)}: {i} is out of range for axis {axis} of size {n}; use "
+                f"{-n} to {n - 1}"
             )
         return wrapped, False
     need = -i if type(i) is int and i < 0 else i + 1
@@ -300,21 +309,27 @@ def take(x: Any, indices: Any, /, axis: int | None = None) -> Tensor:
     k = one_axis("take", axis, t.ndim, t)
     i = as_tensor(indices if not isinstance(indices, list) else np.asarray(indices), "take")
     if i.dtype.kind not in "iu":
-        raise DTypeError(f"take: {describe(i)} is {i.dtype.name}; integers are needed, cast with astype('int64')")
+        raise DTypeError(
+            f"take: {describe(i)} is {i.dtype.name}; integers are needed, cast with astype('int64')"
+        )
     out = apply(ops.gather, (t, cast(i, INT64)), (("axes", (k,)),))
-    return permute_dims(out, (*range(i.ndim, i.ndim + k), *range(i.ndim), *range(i.ndim + k, out.ndim)))
+    return permute_dims(
+        out, (*range(i.ndim, i.ndim + k), *range(i.ndim), *range(i.ndim + k, out.ndim))
+    )
 
 
 def take_along_axis(x: Any, indices: Any, /, axis: int = -1) -> Tensor:
-    """``x[..., indices[..., j, ...], ...]``: one index per position, the other axes broadcast together."""
+    """``x[..., indices[..., j, ...], ...]``: one index per position, other axes broadcast."""
     t, i = as_tensor(x, "take_along_axis"), as_tensor(indices, "take_along_axis")
     if i.dtype.kind not in "iu":
         raise DTypeError(
-            f"take_along_axis: {describe(i)} is {i.dtype.name}; integers are needed, cast with astype('int64')"
+            f"take_along_axis: {describe(i)} is {i.dtype.name}; integers are needed, cast with "
+            "astype('int64')"
         )
     if t.ndim != i.ndim:
         raise ShapeError(
-            f"take_along_axis: {describe(t)} has {t.ndim} axes, the indices {describe(i)} {i.ndim}; "
+            f"take_along_axis: {describe(t)} has {t.ndim} axes, the indices {describe(i)} "
+            f"{i.ndim}; "
             "add axes with [None], or use sg.take"
         )
     k = one_axis("take_along_axis", axis, t.ndim, t)
@@ -330,7 +345,7 @@ def take_along_axis(x: Any, indices: Any, /, axis: int = -1) -> Tensor:
 
 
 def repeat(x: Any, repeats: Any, /, axis: int | None = None) -> Tensor:
-    """Every element ``repeats`` times along ``axis``: a size for all, or a static list with one int for each.
+    """Every element ``repeats`` times along ``axis``: one size, or a list of an int for each.
 
     Raises:
         ShapeError: the list is not as long as the axis.
@@ -350,12 +365,14 @@ def _repeat_each(t: Tensor, repeats: np.ndarray[Any, Any], axis: int) -> Tensor:
     n, count = t.shape[axis], len(repeats)
     if differ(n, count):
         raise ShapeError(f"repeat: {count} repeats for axis {axis} of size {n}")
-    t = broadcast_to(t, (*t.shape[:axis], count, *t.shape[axis + 1 :]))  # an equation where n is a size
+    t = broadcast_to(
+        t, (*t.shape[:axis], count, *t.shape[axis + 1 :])
+    )  # an equation where n is a size
     return take(t, np.repeat(np.arange(count), repeats), axis=axis)
 
 
 class IndexedUpdate:
-    """``x.at``: index it, then ``.set(v)`` or ``.add(v)`` gives x with that part replaced or increased."""
+    """``x.at``: index it, then ``.set(v)`` or ``.add(v)`` gives x with that part changed."""
 
     __slots__ = ("_index", "_x")
 
@@ -382,7 +399,10 @@ class IndexedUpdate:
         v = as_tensor(value, f"at.{how}")
         wanted, _ = promote((x.dtype, False), (v.dtype, v.type.weak))
         if wanted != x.dtype:
-            raise DTypeError(f"at.{how}: a {v.dtype.name} value does not fit {describe(x)} ({x.dtype.name}); use astype")
+            raise DTypeError(
+                f"at.{how}: a {v.dtype.name} value does not fit {describe(x)} ({x.dtype.name}); "
+                "use astype"
+            )
         try:
             v = broadcast_to(cast(v, x.dtype), target.shape)
         except ShapeError:
@@ -415,7 +435,9 @@ def _scatter(base: Tensor, value: Tensor, plan: Plan, how: str) -> Tensor:
                 at.append(reshape(line, (plan.basic.lengths[k], *(1,) * after)))
         op = ops.scatter_add if how == "add" else ops.scatter_set
         return apply(op, (base, v, *at), (("axes", tuple(range(base.ndim))),))
-    return _write_slice(base, expand_dims(v, plan.squeezed) if plan.squeezed else v, plan.basic, how)
+    return _write_slice(
+        base, expand_dims(v, plan.squeezed) if plan.squeezed else v, plan.basic, how
+    )
 
 
 def _whole(basic: Basic, k: int, n: Dim) -> bool:

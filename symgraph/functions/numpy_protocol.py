@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,8 +27,8 @@ REDUCTIONS = {
 }  # fmt: skip
 RUNNING = {"add": "cumulative_sum", "multiply": "cumulative_prod"}
 
-#: Our name and NumPy's parameters in NumPy's order: ``/p`` is passed by position, ``p>q`` as q, ``!p``
-#: must be left out.
+#: Our name and NumPy's parameters in NumPy's order: ``/p`` is passed by position, ``p>q`` as q,
+#: ``!p`` must be left out.
 FUNCTIONS = {
     "sum": "sum /a axis dtype !out keepdims !initial !where",
     "prod": "prod /a axis dtype !out keepdims !initial !where",
@@ -90,27 +90,31 @@ FUNCTIONS = {
 #: What to write instead of functions we do not have under any name.
 INSTEAD = {
     "fmax": "sg.maximum (NaN wins)", "fmin": "sg.minimum (NaN wins)", "fabs": "sg.abs",
-    "float_power": "sg.pow", "hypot": "sg.sqrt(x * x + y * y)", "divmod": "sg.floor_divide and sg.remainder",
-    "logaddexp2": "sg.logaddexp", "heaviside": "sg.where(x < 0, 0, 1)", "fmod": "sg.remainder (sign of x2)",
-    "average": "sg.sum(w * x) / sg.sum(w)", "ptp": "sg.max(x) - sg.min(x)", "diff": "x[1:] - x[:-1]",
-    "append": "sg.concat", "hstack": "sg.concat", "vstack": "sg.concat or sg.stack",
-    "dstack": "sg.concat or sg.stack", "column_stack": "sg.stack(..., axis=1)", "block": "sg.concat",
-    "array_split": "sg.split", "hsplit": "sg.split", "vsplit": "sg.split", "ravel": "x.flatten()",
-    "copyto": "sg.where", "put": "x.at[index].set(v)", "put_along_axis": "x.at[index].set(v)",
-    "fill_diagonal": "sg.where(sg.eye(n, dtype='bool'), v, x)", "delete": "sg.take", "insert": "sg.concat",
-    "nonzero": "a mask as index, x[mask]", "argwhere": "a mask as index, x[mask]",
-    "flatnonzero": "a mask as index, x[mask]", "extract": "a mask as index, x[mask]",
-    "compress": "a mask as index, x[mask]", "select": "sg.where", "choose": "sg.where",
-    "isclose": "sg.abs(a - b) <= tolerance", "allclose": "sg.all(sg.abs(a - b) <= tolerance)",
-    "array_equal": "sg.all(a == b)", "nansum": "sg.sum(sg.nan_to_num(x))", "inner": "sg.vecdot or sg.tensordot",
-    "vdot": "sg.vecdot", "kron": "sg.einsum and sg.reshape", "cross": "sg.einsum", "diagonal": "sg.diag",
-    "linalg.norm": "sg.norm(x, axis=...)", "linalg.multi_dot": "@", "rollaxis": "sg.moveaxis", "rot90": "sg.flip and x.T",
-    "fliplr": "sg.flip(x, axis=1)", "flipud": "sg.flip(x, axis=0)", "empty_like": "sg.zeros_like",
-    "eye": "sg.eye", "linspace": "sg.linspace", "copy": "x itself (tensors are values)",
+    "float_power": "sg.pow", "hypot": "sg.sqrt(x * x + y * y)",
+    "divmod": "sg.floor_divide and sg.remainder", "logaddexp2": "sg.logaddexp",
+    "heaviside": "sg.where(x < 0, 0, 1)", "fmod": "sg.remainder (sign of x2)",
+    "average": "sg.sum(w * x) / sg.sum(w)", "ptp": "sg.max(x) - sg.min(x)",
+    "diff": "x[1:] - x[:-1]", "append": "sg.concat", "hstack": "sg.concat",
+    "vstack": "sg.concat or sg.stack", "dstack": "sg.concat or sg.stack",
+    "column_stack": "sg.stack(..., axis=1)", "block": "sg.concat", "array_split": "sg.split",
+    "hsplit": "sg.split", "vsplit": "sg.split", "ravel": "x.flatten()", "copyto": "sg.where",
+    "put": "x.at[index].set(v)", "put_along_axis": "x.at[index].set(v)",
+    "fill_diagonal": "sg.where(sg.eye(n, dtype='bool'), v, x)", "delete": "sg.take",
+    "insert": "sg.concat", "nonzero": "a mask as index, x[mask]",
+    "argwhere": "a mask as index, x[mask]", "flatnonzero": "a mask as index, x[mask]",
+    "extract": "a mask as index, x[mask]", "compress": "a mask as index, x[mask]",
+    "select": "sg.where", "choose": "sg.where", "isclose": "sg.abs(a - b) <= tolerance",
+    "allclose": "sg.all(sg.abs(a - b) <= tolerance)", "array_equal": "sg.all(a == b)",
+    "nansum": "sg.sum(sg.nan_to_num(x))", "inner": "sg.vecdot or sg.tensordot",
+    "vdot": "sg.vecdot", "kron": "sg.einsum and sg.reshape", "cross": "sg.einsum",
+    "diagonal": "sg.diag", "linalg.norm": "sg.norm(x, axis=...)", "linalg.multi_dot": "@",
+    "rollaxis": "sg.moveaxis", "rot90": "sg.flip and x.T", "fliplr": "sg.flip(x, axis=1)",
+    "flipud": "sg.flip(x, axis=0)", "empty_like": "sg.zeros_like", "eye": "sg.eye",
+    "linspace": "sg.linspace", "copy": "x itself (tensors are values)",
     "apply_along_axis": "array operations with axis=", "vectorize": "array operations",
-    "add.outer": "x[:, None] + y", "subtract.outer": "x[:, None] - y", "multiply.outer": "sg.outer",
-    "add.at": "x.at[index].add(v)", "copysign": "sg.where", "atleast_1d": "sg.reshape",
-    "atleast_2d": "sg.reshape",
+    "add.outer": "x[:, None] + y", "subtract.outer": "x[:, None] - y",
+    "multiply.outer": "sg.outer", "add.at": "x.at[index].add(v)", "copysign": "sg.where",
+    "atleast_1d": "sg.reshape", "atleast_2d": "sg.reshape",
 }  # fmt: skip
 
 _FACTS = {"shape": "shape", "ndim": "ndim", "size": "size"}
@@ -133,7 +137,8 @@ def _refusal(name: str, why: str = "") -> UnsupportedError:
         close = difflib.get_close_matches(name, _namespace().__all__, 3, cutoff=0.75)
         cure = ", ".join(f"sg.{c}" for c in close) or "functions of sg, the symgraph namespace"
     return UnsupportedError(
-        f"np.{name} on a symgraph tensor is not supported{why}; use {cure}, or .eval() for a NumPy value"
+        f"np.{name} on a symgraph tensor is not supported{why}; use {cure}, or .eval() for a NumPy "
+        "value"
     )
 
 
@@ -153,7 +158,9 @@ def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[st
     return out if dtype is None else out.astype(dtype)
 
 
-def _call_reduction(name: str, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+def _call_reduction(
+    name: str, method: str, inputs: tuple[Any, ...], options: dict[str, Any]
+) -> Any:
     table = REDUCTIONS if method == "reduce" else RUNNING
     known = {"axis", "keepdims", "dtype"} if method == "reduce" else {"axis", "dtype"}
     if name not in table or not options.keys() <= known or len(inputs) != 1:

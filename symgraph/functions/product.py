@@ -29,8 +29,10 @@ def matmul(x1: Any, x2: Any, /) -> Tensor:
     left, right = a.ndim == 1, b.ndim == 1
     if differ(a.shape[-1], b.shape[0 if right else -2]):
         raise ShapeError(
-            f"matmul: {describe(a)} has shape {shape_text(a.shape)} and {describe(b)} {shape_text(b.shape)}: the "
-            f"inner sizes are {a.shape[-1]} and {b.shape[0 if right else -2]}; transpose one with .T or .mT"
+            f"matmul: {describe(a)} has shape {shape_text(a.shape)} and {describe(b)} "
+            f"{shape_text(b.shape)}: the "
+            f"inner sizes are {a.shape[-1]} and {b.shape[0 if right else -2]}; transpose one with "
+            ".T or .mT"
         )
     out = apply(matmul_op, (expand_dims(a, 0) if left else a, expand_dims(b, 1) if right else b))
     drop = tuple(k for k, one in ((out.ndim - 2, left), (out.ndim - 1, right)) if one)
@@ -44,7 +46,11 @@ def dot(x1: Any, x2: Any, /) -> Tensor:
         return multiply(a, b)
     if b.ndim > 2:
         return tensordot(a, b, axes=((a.ndim - 1,), (b.ndim - 2,)))
-    return matmul(a, b) if a.ndim <= 2 else tensordot(a, b, axes=((a.ndim - 1,), (b.ndim - 2 if b.ndim > 1 else 0,)))
+    return (
+        matmul(a, b)
+        if a.ndim <= 2
+        else tensordot(a, b, axes=((a.ndim - 1,), (b.ndim - 2 if b.ndim > 1 else 0,)))
+    )
 
 
 def vecdot(x1: Any, x2: Any, /, axis: int = -1) -> Tensor:
@@ -69,13 +75,15 @@ def trace(x: Any, /, offset: int = 0) -> Tensor:
     """The sum of the diagonal of the last two axes."""
     t = as_tensor(x, "trace")
     if t.ndim < 2:
-        raise ShapeError(f"trace: {describe(t)} has {t.ndim} axes, needs at least 2; use sg.sum for vectors")
+        raise ShapeError(
+            f"trace: {describe(t)} has {t.ndim} axes, needs at least 2; use sg.sum for vectors"
+        )
     mask = eye(t.shape[-2], t.shape[-1], k=offset, dtype="bool")
     return sum(where(mask, t, number(0, t.dtype)), axis=(-2, -1))
 
 
 def tensordot(x1: Any, x2: Any, /, axes: Any = 2) -> Tensor:
-    """The sum of products over pairs of axes: an int (last of x1 with first of x2) or two sequences."""
+    """The sum of products over pairs of axes: an int (last of x1, first of x2) or two sequences."""
     a, b = promoted("tensordot", x1, x2)
     if isinstance(axes, (int, np.integer)):
         k = int(axes)
@@ -86,7 +94,8 @@ def tensordot(x1: Any, x2: Any, /, axes: Any = 2) -> Tensor:
     right = tuple(one_axis("tensordot", s, b.ndim, b) for s in right)
     if len(left) != len(right):
         raise ShapeError(
-            f"tensordot: {len(left)} axes of {describe(a)} against {len(right)} of {describe(b)}; give as many"
+            f"tensordot: {len(left)} axes of {describe(a)} against {len(right)} of {describe(b)}; "
+            "give as many"
         )
     free_a = [k for k in range(a.ndim) if k not in left]
     free_b = [k for k in range(b.ndim) if k not in right]
@@ -94,7 +103,8 @@ def tensordot(x1: Any, x2: Any, /, axes: Any = 2) -> Tensor:
     for i, j in zip(left, right, strict=True):
         if differ(a.shape[i], b.shape[j]):
             raise ShapeError(
-                f"tensordot: axis {i} of {describe(a)} has size {a.shape[i]}, axis {j} of {describe(b)} "
+                f"tensordot: axis {i} of {describe(a)} has size {a.shape[i]}, axis {j} of "
+                f"{describe(b)} "
                 f"{b.shape[j]}; name pairs of axes with axes=((...), (...))"
             )
     inner_a = product(a.shape[k] for k in left)
@@ -130,12 +140,17 @@ def _parse(subscripts: str, parts: tuple[Tensor, ...]) -> tuple[list[list[str]],
     left, arrow, right = text.partition("->")
     inputs = left.split(",")
     if len(inputs) != len(parts):
-        raise UsageError(f"einsum: {subscripts!r} has {len(inputs)} terms for {len(parts)} operands; give one each")
+        raise UsageError(
+            f"einsum: {subscripts!r} has {len(inputs)} terms for {len(parts)} operands; "
+            "give one each"
+        )
     spelled = []
     widest = 0
     odd = [c for c in text.replace("->", "").replace("...", "") if not (c.isalpha() or c == ",")]
     if odd:
-        raise UsageError(f"einsum: {odd[0]!r} in {subscripts!r} is not an index; use letters, commas, ... and ->")
+        raise UsageError(
+            f"einsum: {odd[0]!r} in {subscripts!r} is not an index; use letters, commas, ... and ->"
+        )
     for term, t in zip(inputs, parts, strict=True):
         extra = t.ndim - len(term.replace("...", ""))
         if extra < 0 or ("..." not in term and extra):
@@ -176,7 +191,8 @@ def _diagonal(t: Tensor, labels: list[str]) -> tuple[Tensor, list[str]]:
         j = labels.index(c, i + 1)
         if differ(t.shape[i], t.shape[j]):
             raise ShapeError(
-                f"einsum: index {c} of {describe(t)}, shape {shape_text(t.shape)}, is {t.shape[i]} and "
+                f"einsum: index {c} of {describe(t)}, shape {shape_text(t.shape)}, is {t.shape[i]} "
+                "and "
                 f"{t.shape[j]}; use two letters"
             )
         t = getitem(moveaxis(t, (i, j), (0, 1)), (iota(t.shape[i]), iota(t.shape[j])))

@@ -1,4 +1,4 @@
-"""Reductions and row functions. ``axis``: an int, a tuple, or None for all; ``keepdims`` as in NumPy."""
+"""Reductions and row functions. ``axis`` is an int, a tuple, or None for all axes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from symgraph.errors import ShapeError, UsageError
 from symgraph.functions.axes import one_axis, some_axes
+from symgraph.functions.creation import iota
 from symgraph.functions.elementwise import (
     abs,
     astype,
@@ -19,7 +20,6 @@ from symgraph.functions.elementwise import (
     subtract,
     where,
 )
-from symgraph.functions.creation import iota
 from symgraph.functions.shape import expand_dims, pad, reshape
 from symgraph.functions.variables import as_tensor, cast, number, size_value
 from symgraph.op import Op
@@ -88,15 +88,21 @@ def var(x: Any, /, axis: Any = None, keepdims: bool = False, correction: float =
 
 
 def std(x: Any, /, axis: Any = None, keepdims: bool = False, correction: float = 0) -> Tensor:
-    """The standard deviation over ``axis``."""
-    return sqrt(var(x, axis=axis, keepdims=keepdims, correction=correction))
+    """The standard deviation over ``axis``; its derivative where all elements are equal is 0."""
+    return _root(var(x, axis=axis, keepdims=keepdims, correction=correction))
+
+
+def _root(total: Tensor) -> Tensor:
+    """The square root with derivative 0 at 0, for sums of squares: their own is 0 there as well."""
+    return where(equal(total, 0), number(0, total.dtype), sqrt(total))
 
 
 def _check_nonempty(what: str, t: Tensor, axes: tuple[int, ...]) -> None:
     for a in axes:
         if isinstance(t.shape[a], int) and t.shape[a] == 0:
             raise ShapeError(
-                f"{what} of {describe(t)}: axis {a} is empty, and the {what} of nothing does not exist; "
+                f"{what} of {describe(t)}: axis {a} is empty, and the {what} of nothing does not "
+                "exist; "
                 "join a least element with sg.concat first"
             )
 
@@ -128,12 +134,12 @@ def _positions(op: Op, x: Any, axis: Any, keepdims: bool) -> Tensor:
 
 
 def argmax(x: Any, /, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """The int64 position of the first maximum (first NaN, if any) along one axis or the flattened array."""
+    """The int64 position of the first maximum (or NaN) along one axis or the flattened array."""
     return _positions(ops.argmax, x, axis, keepdims)
 
 
 def argmin(x: Any, /, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """The int64 position of the first minimum (first NaN, if any) along one axis or the flattened array."""
+    """The int64 position of the first minimum (or NaN) along one axis or the flattened array."""
     return _positions(ops.argmin, x, axis, keepdims)
 
 
@@ -182,10 +188,15 @@ def logsumexp(x: Any, /, axis: Any = None, keepdims: bool = False) -> Tensor:
 def _rowwise(op: Op, x: Any, axis: Any) -> Tensor:
     t = _floating(x, op.name)
     if t.ndim == 0:
-        raise ShapeError(f"{op.name}: {describe(t)} is a scalar and has no axis to normalise over; use sg.sigmoid")
+        raise ShapeError(
+            f"{op.name}: {describe(t)} is a scalar and has no axis to normalise over; use "
+            "sg.sigmoid"
+        )
     axes = some_axes(op.name, axis, t.ndim, t)
     if not axes:
-        raise UsageError(f"{op.name} of {describe(t)}: axis=() names no axis; name one, or None for all")
+        raise UsageError(
+            f"{op.name} of {describe(t)}: axis=() names no axis; name one, or None for all"
+        )
     return apply(op, (t,), (("axis", axes),))
 
 
@@ -207,9 +218,10 @@ def norm(x: Any, /, axis: Any = None, keepdims: bool = False, ord: float = 2) ->
     if ord == float("inf"):
         return max(abs(t), axis=axis, keepdims=keepdims)
     if ord != 2:
-        raise UsageError(f"norm: ord={ord!r} is not one of 1, 2, inf; write sg.sum(abs(x) ** p) ** (1 / p)")
-    total = sum(square(t), axis=axis, keepdims=keepdims)
-    return where(equal(total, 0), number(0, t.dtype), sqrt(total))
+        raise UsageError(
+            f"norm: ord={ord!r} is not one of 1, 2, inf; write sg.sum(abs(x) ** p) ** (1 / p)"
+        )
+    return _root(sum(square(t), axis=axis, keepdims=keepdims))
 
 
 # ---- running sums --------------------------------------------------------------------------------
@@ -219,20 +231,26 @@ def _flat_axis(what: str, x: Any, axis: Any) -> tuple[Tensor, int]:
     t = _wide(as_tensor(x, what), None)
     if axis is None:
         if t.ndim != 1:
-            raise UsageError(f"{what} of {describe(t)}: it has {t.ndim} axes; say along which with axis=")
+            raise UsageError(
+                f"{what} of {describe(t)}: it has {t.ndim} axes; say along which with axis="
+            )
         return t, 0
     return t, one_axis(what, axis, t.ndim, t)
 
 
-def cumulative_sum(x: Any, /, axis: Any = None, dtype: Any = None, include_initial: bool = False) -> Tensor:
+def cumulative_sum(
+    x: Any, /, axis: Any = None, dtype: Any = None, include_initial: bool = False
+) -> Tensor:
     """Running sums along ``axis`` (optional for vectors)."""
     t, k = _flat_axis("cumulative_sum", x if dtype is None else astype(x, dtype), axis)
     out = apply(ops.cumulative_sum, (t,), (("axis", k), ("reverse", False)))
     return _with_initial(out, k, 0) if include_initial else out
 
 
-def cumulative_prod(x: Any, /, axis: Any = None, dtype: Any = None, include_initial: bool = False) -> Tensor:
-    """Running products along ``axis`` (optional for vectors); derivatives are right at zeros too."""
+def cumulative_prod(
+    x: Any, /, axis: Any = None, dtype: Any = None, include_initial: bool = False
+) -> Tensor:
+    """Running products along ``axis`` (optional for vectors); derivatives hold at zeros too."""
     t, k = _flat_axis("cumulative_prod", x if dtype is None else astype(x, dtype), axis)
     out = running_product(t, k, False)
     return _with_initial(out, k, 1) if include_initial else out
@@ -251,4 +269,3 @@ def _with_initial(x: Tensor, axis: int, value: int) -> Tensor:
     width = [(0, 0)] * x.ndim
     width[axis] = (1, 0)
     return pad(x, width, constant_values=value)
-

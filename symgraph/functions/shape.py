@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ def as_dims(what: str, shape: Any, signed: bool = False) -> tuple[Dim, ...]:
     Raises:
         UsageError: an entry is no size. ShapeError: a size is negative.
     """
-    entries = (shape,) if isinstance(shape, (int, np.integer, Size, Tensor)) else tuple(shape)
+    entries = tuple(shape) if isinstance(shape, (tuple, list, np.ndarray)) else (shape,)
     out: list[Dim] = []
     for d in entries:
         if isinstance(d, Size):
@@ -36,7 +37,8 @@ def as_dims(what: str, shape: Any, signed: bool = False) -> tuple[Dim, ...]:
             out.append(operator.index(d))
         except (TypeError, UsageError):
             raise UsageError(
-                f"{what}: {d!r} in the shape is not a size; use ints, and sizes of variables such as x.shape[0]"
+                f"{what}: {d!r} in the shape is not a size; use ints, and sizes of variables such "
+                "as x.shape[0]"
             ) from None
         if not signed and type(out[-1]) is int and out[-1] < 0:
             raise ShapeError(f"{what}: the size {out[-1]} is negative; sizes count from 0")
@@ -53,7 +55,8 @@ def reshape(x: Any, shape: Any, /) -> Tensor:
     unknown = [k for k, d in enumerate(dims) if type(d) is int and d < 0]
     if len(unknown) > 1 or any(dims[k] != -1 for k in unknown):
         raise ShapeError(
-            f"reshape of {describe(t)}: the shape {shape_text(dims)} holds several negative sizes or one other "
+            f"reshape of {describe(t)}: the shape {shape_text(dims)} holds several negative sizes "
+            "or one other "
             "than -1; leave a single -1 for the size to be found"
         )
     if unknown:
@@ -62,12 +65,14 @@ def reshape(x: Any, shape: Any, /) -> Tensor:
         total = product(t.shape)
         if type(known) is int and known == 0:
             raise ShapeError(
-                f"reshape of {describe(t)}: -1 in {shape_text(dims)} is ambiguous beside a size 0; write the size"
+                f"reshape of {describe(t)}: -1 in {shape_text(dims)} is ambiguous beside a size 0; "
+                "write the size"
             )
         exact = divide_exactly(total, known)
         if exact is None and type(total) is int and type(known) is int:
             raise ShapeError(
-                f"reshape of {describe(t)}: {shape_text(t.shape)} has {total} elements, not a multiple of the "
+                f"reshape of {describe(t)}: {shape_text(t.shape)} has {total} elements, not a "
+                "multiple of the "
                 f"{known} that {shape_text(dims)} asks for; change the other sizes"
             )
         dims = (*dims[:k], exact if exact is not None else floordiv(total, known), *dims[k + 1 :])
@@ -111,7 +116,10 @@ def matrix_transpose(x: Any, /) -> Tensor:
     """The last two axes exchanged."""
     t = as_tensor(x, "matrix_transpose")
     if t.ndim < 2:
-        raise ShapeError(f"matrix_transpose: {describe(t)} has {t.ndim} axes, needs at least 2; add one with x[None] or x[:, None]")
+        raise ShapeError(
+            f"matrix_transpose: {describe(t)} has {t.ndim} axes, needs at least 2; add one with "
+            "x[None] or x[:, None]"
+        )
     return permute_dims(t, (*range(t.ndim - 2), t.ndim - 1, t.ndim - 2))
 
 
@@ -122,7 +130,8 @@ def moveaxis(x: Any, source: Any, destination: Any, /) -> Tensor:
     dst = [one_axis("moveaxis", a, t.ndim, t) for a in np.atleast_1d(destination)]
     if len(src) != len(dst) or len(set(src)) != len(src) or len(set(dst)) != len(dst):
         raise ShapeError(
-            f"moveaxis of {describe(t)}: source {source} and destination {destination} do not pair up; "
+            f"moveaxis of {describe(t)}: source {source} and destination {destination} do not pair "
+            "up; "
             "name every axis once, and as many places as axes"
         )
     order = [k for k in range(t.ndim) if k not in src]
@@ -162,7 +171,9 @@ def concat(arrays: Sequence[Any], /, axis: int | None = 0) -> Tensor:
     if axis is None:
         parts, axis = tuple(reshape(p, (-1,)) for p in parts), 0
     if parts[0].ndim == 0:
-        raise ShapeError(f"concat: {describe(parts[0])} is a scalar and has no axis to join along; use sg.stack")
+        raise ShapeError(
+            f"concat: {describe(parts[0])} is a scalar and has no axis to join along; use sg.stack"
+        )
     k = one_axis("concat", axis, parts[0].ndim, parts[0])
     return parts[0] if len(parts) == 1 else apply(ops.concat, parts, (("axis", k),))
 
@@ -181,8 +192,10 @@ def stack(arrays: Sequence[Any], /, axis: int = 0) -> Tensor:
     for p in parts[1:]:
         if p.ndim != parts[0].ndim or any(map(differ, p.shape, parts[0].shape)):
             raise ShapeError(
-                f"stack: {describe(parts[0])} has shape {shape_text(parts[0].shape)} and {describe(p)} "
-                f"{shape_text(p.shape)}; stack joins arrays of one shape, use sg.concat or reshape first"
+                f"stack: {describe(parts[0])} has shape {shape_text(parts[0].shape)} and "
+                f"{describe(p)} "
+                f"{shape_text(p.shape)}; stack joins arrays of one shape, use sg.concat or reshape "
+                "first"
             )
     k = one_axis("stack", axis, parts[0].ndim + 1)
     return concat([expand_dims(p, k) for p in parts], axis=k)
@@ -236,12 +249,17 @@ def split(x: Any, indices_or_sections: Any, /, axis: int = 0) -> list[Tensor]:
         width = divide_exactly(n, parts) if parts > 0 else None
         if width is None:
             raise ShapeError(
-                f"split of {describe(t)}: axis {k} of size {n} does not divide into {parts} equal parts; "
+                f"split of {describe(t)}: axis {k} of size {n} does not divide into {parts} equal "
+                "parts; "
                 "give the indices to cut at"
             )
         return [slice_axis(t, k, width * i, width) for i in range(parts)]
-    cuts: list[Dim] = [0, *(_clipped(c, n) for c in as_dims("split", indices_or_sections, signed=True)), n]
-    return [slice_axis(t, k, a, maximum(b - a, 0)) for a, b in zip(cuts, cuts[1:], strict=False)]
+    cuts: list[Dim] = [
+        0,
+        *(_clipped(c, n) for c in as_dims("split", indices_or_sections, signed=True)),
+        n,
+    ]
+    return [slice_axis(t, k, a, maximum(b - a, 0)) for a, b in pairwise(cuts)]
 
 
 def _clipped(cut: Dim, n: Dim) -> Dim:
@@ -295,7 +313,9 @@ def pad(x: Any, pad_width: Any, /, mode: str = "constant", constant_values: Any 
     """x surrounded by a constant: ``pad_width`` is n, (before, after), or one pair per axis."""
     t = as_tensor(x, "pad")
     if mode != "constant":
-        raise UsageError(f"pad: mode={mode!r} is not supported; use 'constant', or sg.concat with pieces of x")
+        raise UsageError(
+            f"pad: mode={mode!r} is not supported; use 'constant', or sg.concat with pieces of x"
+        )
     pairs = _pad_pairs(pad_width, t)
     fill = constant_values if isinstance(constant_values, Tensor) else None
     value = fill if fill is not None else number(constant_values, t.dtype)
@@ -312,8 +332,13 @@ def _pad_pairs(width: Any, x: Tensor) -> list[tuple[Dim, Dim]]:
     elif len(width) == 1 and ndim != 1:
         width = (tuple(width[0]),) * ndim
     if len(width) != ndim:
-        raise ShapeError(f"pad of {describe(x)}: {len(width)} pairs of widths for {ndim} axes; give one for each axis")
+        raise ShapeError(
+            f"pad of {describe(x)}: {len(width)} pairs of widths for {ndim} axes; give one for "
+            "each axis"
+        )
     pairs = [as_dims("pad", p, signed=True) for p in width]
     if any(type(d) is int and d < 0 for p in pairs for d in p):
-        raise ShapeError(f"pad of {describe(x)}: pad_width={width} holds a negative width; use slicing to cut")
+        raise ShapeError(
+            f"pad of {describe(x)}: pad_width={width} holds a negative width; use slicing to cut"
+        )
     return [(p[0], p[-1]) for p in pairs]

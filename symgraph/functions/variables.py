@@ -44,14 +44,18 @@ def tensor(name: str | None = None, shape: Any = (), dtype: Any = "float64") -> 
     TensorType(dtype=dtype('float32'), shape=(n, 3), weak=False)
     """
     if name is not None and not isinstance(name, str):
-        raise UsageError(f"tensor: the name is {name!r}, not a string; shape and dtype come after it")
+        raise UsageError(
+            f"tensor: the name is {name!r}, not a string; shape and dtype come after it"
+        )
     return leaf(leaves.input_, {}, TensorType(as_dtype(dtype), parse_shape(shape)), name)
 
 
 def _of_rank(kind: str, rank: int, name: str | None, shape: Any, dtype: Any) -> Tensor:
     dims = parse_shape((None,) * rank if shape is None else shape)
     if len(dims) != rank:
-        raise ShapeError(f"{kind}: shape {shape_text(dims)} has {len(dims)} axes, not {rank}; use sg.tensor")
+        raise ShapeError(
+            f"{kind}: shape {shape_text(dims)} has {len(dims)} axes, not {rank}; use sg.tensor"
+        )
     return leaf(leaves.input_, {}, TensorType(as_dtype(dtype), dims), name)
 
 
@@ -86,7 +90,7 @@ class SharedVariable(Tensor):
     cell: SharedCell
 
     def get_value(self, borrow: bool = False) -> np.ndarray[Any, Any]:
-        """The current value: a copy, or with ``borrow=True`` a read-only view of the memory itself."""
+        """The current value: a copy, or with ``borrow=True`` a read-only view of the memory."""
         if not borrow:
             return self.cell.array.copy()
         view = self.cell.array.view()
@@ -94,13 +98,15 @@ class SharedVariable(Tensor):
         return view
 
     def set_value(self, value: Any) -> None:
-        """Replace the value; raises where dtype or shape do not fit, and then nothing has changed."""
+        """Replace the value; where dtype or shape do not fit it raises and changes nothing."""
         self.cell.replace(_checked_value(self, value))
 
 
 def _checked_value(variable: SharedVariable, value: Any) -> np.ndarray[Any, Any]:
     array = _plain_array(value, f"set_value of {describe(variable)}")
-    if not np.can_cast(array.dtype, variable.dtype, "safe" if not _is_number(value) else "same_kind"):
+    if not np.can_cast(
+        array.dtype, variable.dtype, "safe" if not _is_number(value) else "same_kind"
+    ):
         raise DTypeError(
             f"set_value of {describe(variable)}: the value is {array.dtype.name}, "
             f"the variable {variable.dtype.name}; convert it with .astype({variable.dtype.name!r})"
@@ -121,7 +127,9 @@ def _matches(have: tuple[int, ...], want: tuple[Dim, ...]) -> bool:
     )
 
 
-def shared(value: Any, name: str | None = None, shape: Any = None, dtype: Any = None) -> SharedVariable:
+def shared(
+    value: Any, name: str | None = None, shape: Any = None, dtype: Any = None
+) -> SharedVariable:
     """A variable holding a copy of ``value``; its shape is static unless ``shape`` says otherwise.
 
     >>> w = shared(np.zeros(2), name="w")
@@ -132,7 +140,9 @@ def shared(value: Any, name: str | None = None, shape: Any = None, dtype: Any = 
     array = np.array(array, as_dtype(dtype if dtype is not None else array.dtype), order="C")
     dims = parse_shape(array.shape if shape is None else shape)
     if not _matches(array.shape, dims):
-        raise ShapeError(f"shared: the value has shape {array.shape}, not the declared {shape_text(dims)}")
+        raise ShapeError(
+            f"shared: the value has shape {array.shape}, not the declared {shape_text(dims)}"
+        )
     plain = leaf(leaves.shared, {}, TensorType(array.dtype, dims), name)
     out = object.__new__(SharedVariable)
     for slot in ("op", "inputs", "attrs", "type", "name", "origin", "equations", "after"):
@@ -155,15 +165,19 @@ def _plain_array(value: Any, what: str) -> np.ndarray[Any, Any]:
         array = np.asarray(value)
     except (ValueError, TypeError) as error:
         raise UsageError(
-            f"{what}: this {type(value).__name__} is not an array; make its rows equally long ({error})"
+            f"{what}: this {type(value).__name__} is not an array; make its rows equally long "
+            f"({error})"
         ) from None
     if array.dtype.kind not in "biuf":
         raise DTypeError(
-            f"{what}: a value of dtype {array.dtype} (from {type(value).__name__}) is not supported; "
+            f"{what}: a value of dtype {array.dtype} (from {type(value).__name__}) is not "
+            "supported; "
             "symgraph has bool, integers, float32 and float64"
         )
     if array.dtype.name == "float16" or array.dtype.itemsize > 8:
-        raise DTypeError(f"{what}: dtype {array.dtype} is not supported; convert it to float32 or float64")
+        raise DTypeError(
+            f"{what}: dtype {array.dtype} is not supported; convert it to float32 or float64"
+        )
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
@@ -177,7 +191,11 @@ def constant(value: Any, dtype: Any = None) -> Tensor:
         return value if dtype is None else cast(value, as_dtype(dtype))
     if isinstance(value, Size):
         return size_value(value)
-    if isinstance(value, (int, float)) and not isinstance(value, (bool, np.generic)) and dtype is None:
+    if (
+        isinstance(value, (int, float))
+        and not isinstance(value, (bool, np.generic))
+        and dtype is None
+    ):
         kind = DTYPES["int64" if isinstance(value, int) else "float64"]
         return _literal(check_number(value, kind, "constant"), weak=True)
     if isinstance(value, bool) and dtype is None:
@@ -185,9 +203,13 @@ def constant(value: Any, dtype: Any = None) -> Tensor:
     if dtype is not None and _is_number(value):
         return _literal(check_number(value, as_dtype(dtype), "constant"))
     if isinstance(value, (list, tuple)) and any(isinstance(v, Tensor) for v in value):
-        raise UsageError("constant: a list of tensors is not an array; join them with sg.stack or sg.concat")
+        raise UsageError(
+            "constant: a list of tensors is not an array; join them with sg.stack or sg.concat"
+        )
     array = _plain_array(value, "constant")
-    return _literal(np.array(array, as_dtype(dtype if dtype is not None else array.dtype), order="C"))
+    return _literal(
+        np.array(array, as_dtype(dtype if dtype is not None else array.dtype), order="C")
+    )
 
 
 def _literal(array: np.ndarray[Any, Any], weak: bool = False) -> Tensor:
@@ -195,7 +217,9 @@ def _literal(array: np.ndarray[Any, Any], weak: bool = False) -> Tensor:
     array.flags.writeable = False
     if array.size > 64:
         return leaf(leaves.constant, {"value": array}, TensorType(array.dtype, array.shape), None)
-    return apply(leaves.constant, (), (("value", array), ("weak", True)) if weak else (("value", array),))
+    return apply(
+        leaves.constant, (), (("value", array), ("weak", True)) if weak else (("value", array),)
+    )
 
 
 def number(value: float | int | bool, dtype: DType) -> Tensor:
@@ -220,7 +244,9 @@ def as_tensor(value: Any, what: str = "operand") -> Tensor:
     if isinstance(value, Tensor):
         return value
     if value is None or isinstance(value, (str, bytes, Mapping)):
-        raise UsageError(f"{what}: {value!r} is not a tensor, array or number; declare a variable with sg.tensor")
+        raise UsageError(
+            f"{what}: {value!r} is not a tensor, array or number; declare a variable with sg.tensor"
+        )
     return constant(value)
 
 
@@ -238,12 +264,18 @@ def cast(x: Tensor, dtype: DType) -> Tensor:
 
 
 def promoted(what: str, *values: Any, floating: bool = False) -> tuple[Tensor, ...]:
-    """The operands as tensors of one dtype, by NumPy 2's promotion; ``floating`` makes integers float64."""
+    """The operands in one dtype by NumPy 2's promotion; ``floating`` makes integers float64."""
     operands: list[tuple[DType, bool]] = []
     made: list[Any] = []
     for value in values:
         if _is_number(value):
-            kind = "bool" if isinstance(value, bool) else "int64" if isinstance(value, int) else "float64"
+            kind = (
+                "bool"
+                if isinstance(value, bool)
+                else "int64"
+                if isinstance(value, int)
+                else "float64"
+            )
             operands.append((DTYPES[kind], True))
             made.append(value)
         else:

@@ -18,7 +18,9 @@ Array = np.ndarray[Any, Any]
 
 add = elementwise("add", np.add, kinds="biuf", traits="commutative associative exact")
 subtract = elementwise("subtract", np.subtract, kinds="iuf", traits="exact")
-multiply = elementwise("multiply", np.multiply, kinds="biuf", traits="commutative associative exact")
+multiply = elementwise(
+    "multiply", np.multiply, kinds="biuf", traits="commutative associative exact"
+)
 divide = elementwise("divide", np.divide, traits="exact")
 floor_divide = elementwise("floor_divide", np.floor_divide, kinds="iuf", traits="exact")
 remainder = elementwise("remainder", np.remainder, kinds="iuf", traits="exact")
@@ -37,7 +39,7 @@ def _pow(x: Array, y: Array) -> Array:
     if x.dtype.kind == "u":
         return np.asarray(np.power(x, y))
     powers = np.power(x, np.maximum(y, 0))
-    # An integer to a negative power: the reciprocal, rounded towards zero (0 to a negative power: 0).
+    # An integer to a negative power: the reciprocal rounded towards zero (of 0: 0).
     units = np.where(x == 1, 1, np.where(x == -1, np.where(y % 2 == 0, 1, -1), 0)).astype(x.dtype)
     return np.where(y < 0, units, powers)
 
@@ -89,7 +91,9 @@ relu = elementwise(
 def _infer_where(types: tuple[TensorType, ...], attrs: Attrs, equations: Equations) -> TensorType:
     condition, a, b = types
     if condition.dtype.kind != "b":
-        raise DTypeError(f"where: the condition is {condition.dtype.name}, not bool; compare it first")
+        raise DTypeError(
+            f"where: the condition is {condition.dtype.name}, not bool; compare it first"
+        )
     if a.dtype != b.dtype:
         raise DTypeError(f"where: branches are {a.dtype.name} and {b.dtype.name}")
     shape = broadcast_shapes("where", [t.shape for t in types], equations)
@@ -101,18 +105,34 @@ where = declare("where", _infer_where, np.where, "elementwise exact selects")
 # ---- comparison, logic, bits ---------------------------------------------------------------------
 
 equal = elementwise("equal", np.equal, kinds="biuf", result="bool", traits="commutative exact")
-not_equal = elementwise("not_equal", np.not_equal, kinds="biuf", result="bool", traits="commutative exact")
+not_equal = elementwise(
+    "not_equal", np.not_equal, kinds="biuf", result="bool", traits="commutative exact"
+)
 less = elementwise("less", np.less, kinds="biuf", result="bool", traits="exact")
 less_equal = elementwise("less_equal", np.less_equal, kinds="biuf", result="bool", traits="exact")
 greater = elementwise("greater", np.greater, kinds="biuf", result="bool", traits="exact")
-greater_equal = elementwise("greater_equal", np.greater_equal, kinds="biuf", result="bool", traits="exact")
-logical_and = elementwise("logical_and", np.logical_and, kinds="b", traits="commutative associative idempotent exact")
-logical_or = elementwise("logical_or", np.logical_or, kinds="b", traits="commutative associative idempotent exact")
-logical_xor = elementwise("logical_xor", np.logical_xor, kinds="b", traits="commutative associative exact")
+greater_equal = elementwise(
+    "greater_equal", np.greater_equal, kinds="biuf", result="bool", traits="exact"
+)
+logical_and = elementwise(
+    "logical_and", np.logical_and, kinds="b", traits="commutative associative idempotent exact"
+)
+logical_or = elementwise(
+    "logical_or", np.logical_or, kinds="b", traits="commutative associative idempotent exact"
+)
+logical_xor = elementwise(
+    "logical_xor", np.logical_xor, kinds="b", traits="commutative associative exact"
+)
 logical_not = elementwise("logical_not", np.logical_not, kinds="b", traits="exact involution")
-bitwise_and = elementwise("bitwise_and", np.bitwise_and, kinds="biu", traits="commutative associative idempotent exact")
-bitwise_or = elementwise("bitwise_or", np.bitwise_or, kinds="biu", traits="commutative associative idempotent exact")
-bitwise_xor = elementwise("bitwise_xor", np.bitwise_xor, kinds="biu", traits="commutative associative exact")
+bitwise_and = elementwise(
+    "bitwise_and", np.bitwise_and, kinds="biu", traits="commutative associative idempotent exact"
+)
+bitwise_or = elementwise(
+    "bitwise_or", np.bitwise_or, kinds="biu", traits="commutative associative idempotent exact"
+)
+bitwise_xor = elementwise(
+    "bitwise_xor", np.bitwise_xor, kinds="biu", traits="commutative associative exact"
+)
 bitwise_invert = elementwise("bitwise_invert", np.invert, kinds="biu", traits="exact involution")
 bitwise_left_shift = elementwise("bitwise_left_shift", np.left_shift, kinds="iu", traits="exact")
 bitwise_right_shift = elementwise("bitwise_right_shift", np.right_shift, kinds="iu", traits="exact")
@@ -147,7 +167,9 @@ def _sigmoid(x: Array) -> Array:
 
 
 sigmoid = elementwise("sigmoid", _sigmoid, traits="nonnegative unit monotone")
-softplus = elementwise("softplus", lambda x: np.logaddexp(x, x.dtype.type(0)), traits="nonnegative monotone")
+softplus = elementwise(
+    "softplus", lambda x: np.logaddexp(x, x.dtype.type(0)), traits="nonnegative monotone"
+)
 
 
 def _logit(x: Array) -> Array:

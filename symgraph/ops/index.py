@@ -35,7 +35,9 @@ def wrap(what: str, i: Array, extent: int) -> Array:
     """Indices counted from the end made nonnegative; raises where one is out of range."""
     bad = (i < -extent) | (i >= extent)
     if bad.any():
-        raise IndexRangeError(f"{what}: index {int(i[bad].flat[0])} is out of range for an axis of size {extent}")
+        raise IndexRangeError(
+            f"{what}: index {int(i[bad].flat[0])} is out of range for an axis of size {extent}"
+        )
     return np.where(i < 0, i + extent, i)
 
 
@@ -59,7 +61,9 @@ def _infer_scatter(types: tuple[TensorType, ...], attrs: Attrs, equations: Equat
     if updates.dtype != base.dtype:
         raise DTypeError(f"at: the value is {updates.dtype.name}, the array {base.dtype.name}")
     if len(updates.shape) != len(want):
-        raise ShapeError(f"at: the value has shape {shape_text(updates.shape)}, the place {shape_text(want)}")
+        raise ShapeError(
+            f"at: the value has shape {shape_text(updates.shape)}, the place {shape_text(want)}"
+        )
     for have, wanted in zip(updates.shape, want, strict=True):
         if equate(have, wanted, equations) is None:
             raise ShapeError(
@@ -100,5 +104,8 @@ def _infer_nonzero(types: tuple[TensorType, ...], attrs: Attrs, equations: Equat
 
 #: The positions where a bool vector holds; their number is known only when called.
 nonzero = declare(
-    "nonzero", _infer_nonzero, lambda mask, count: np.flatnonzero(mask).astype(np.int64), "exact discrete"
+    "nonzero",
+    _infer_nonzero,
+    lambda mask, count: np.flatnonzero(mask).astype(np.int64),
+    "exact discrete",
 )

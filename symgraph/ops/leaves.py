@@ -24,7 +24,9 @@ input_ = declare("input", _given, _no_value, "leaf")
 shared = declare("shared", _given, _no_value, "leaf")
 
 
-def _infer_constant(types: tuple[TensorType, ...], attrs: Attrs, equations: Equations) -> TensorType:
+def _infer_constant(
+    types: tuple[TensorType, ...], attrs: Attrs, equations: Equations
+) -> TensorType:
     value = attrs["value"]
     return TensorType(value.dtype, value.shape, attrs.get("weak", False))
 
@@ -38,7 +40,10 @@ def _infer_size(types: tuple[TensorType, ...], attrs: Attrs, equations: Equation
 
 #: A symbolic size used as a value; weak (like a Python int) where the user wrote ``x.shape[0]``.
 size = declare(
-    "size", _infer_size, lambda dim, dtype, weak=False: np.array(dim, dtype), "leaf exact nonnegative"
+    "size",
+    _infer_size,
+    lambda dim, dtype, weak=False: np.array(dim, dtype),
+    "leaf exact nonnegative",
 )
 
 

@@ -14,7 +14,9 @@ def _infer_matmul(types: tuple[TensorType, ...], attrs: Attrs, equations: Equati
     a, b = types
     dtype = common_dtype("matmul", types, "biuf")
     if a.ndim < 2 or b.ndim < 2:
-        raise ShapeError(f"matmul: operands {shape_text(a.shape)} and {shape_text(b.shape)} need two axes")
+        raise ShapeError(
+            f"matmul: operands {shape_text(a.shape)} and {shape_text(b.shape)} need two axes"
+        )
     if equate(a.shape[-1], b.shape[-2], equations) is None:
         raise ShapeError(
             f"matmul: shapes {shape_text(a.shape)} and {shape_text(b.shape)} do not chain "

@@ -1,4 +1,4 @@
-"""Reductions, row-wise functions and running sums. ``axis`` is a sorted tuple; results drop the axes."""
+"""Reductions, row-wise functions, running sums. ``axis`` is a sorted tuple, dropped in results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from symgraph.types import DTYPES, TensorType, TupleType, broadcast_shapes
 Array = np.ndarray[Any, Any]
 
 
-def reduction(name: str, evaluate: Callable[..., Any], kinds: str, traits: str, result: str = "same") -> Op:
+def reduction(
+    name: str, evaluate: Callable[..., Any], kinds: str, traits: str, result: str = "same"
+) -> Op:
     """Declare an op that removes the axes in its attribute ``axis``."""
 
     def infer(types: tuple[TensorType, ...], attrs: Attrs, equations: Equations) -> TensorType:
@@ -74,12 +76,14 @@ def _first(pick: Any) -> Callable[..., Any]:
     return evaluate
 
 
-#: The position of the first maximum (the first NaN, if any) along one axis; 0 where the axis is empty.
+#: The position of the first maximum (or NaN) along one axis; 0 where the axis is empty.
 argmax = reduction("argmax", _first(np.argmax), "biuf", "exact discrete", "int64")
 argmin = reduction("argmin", _first(np.argmin), "biuf", "exact discrete", "int64")
 
 
-def _infer_max_and_argmax(types: tuple[TensorType, ...], attrs: Attrs, equations: Equations) -> TupleType:
+def _infer_max_and_argmax(
+    types: tuple[TensorType, ...], attrs: Attrs, equations: Equations
+) -> TupleType:
     value = max_.infer(types, attrs, equations)
     assert isinstance(value, TensorType)
     return TupleType((value, TensorType(DTYPES["int64"], value.shape)))
@@ -107,7 +111,7 @@ item = declare("item", _infer_item, lambda x, index: x[index], "exact")
 
 def _shift(x: Array, axis: tuple[int, ...]) -> Array:
     top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
-    return np.where(np.isfinite(top), top, x.dtype.type(0))
+    return np.asarray(np.where(np.isfinite(top), top, x.dtype.type(0)))
 
 
 def _logsumexp(x: Array, axis: tuple[int, ...]) -> Array:
@@ -128,7 +132,9 @@ def _log_softmax(x: Array, axis: tuple[int, ...]) -> Array:
 
 def _infer_rowwise(types: tuple[TensorType, ...], attrs: Attrs, equations: Equations) -> TensorType:
     if types[0].dtype.kind != "f":
-        raise DTypeError(f"softmax is not defined for {types[0].dtype.name}; cast with astype first")
+        raise DTypeError(
+            f"softmax is not defined for {types[0].dtype.name}; cast with astype first"
+        )
     return TensorType(types[0].dtype, types[0].shape)
 
 
@@ -140,7 +146,9 @@ log_softmax = declare("log_softmax", _infer_rowwise, _log_softmax, "rowwise")
 # ---- running sums --------------------------------------------------------------------------------
 
 
-def _infer_cumulative(types: tuple[TensorType, ...], attrs: Attrs, equations: Equations) -> TensorType:
+def _infer_cumulative(
+    types: tuple[TensorType, ...], attrs: Attrs, equations: Equations
+) -> TensorType:
     return TensorType(types[0].dtype, types[0].shape)
 
 
@@ -153,7 +161,9 @@ def _cumulative_sum(x: Array, axis: int, reverse: bool) -> Array:
 cumulative_sum = declare("cumulative_sum", _infer_cumulative, _cumulative_sum, "linear scan")
 
 
-def _infer_recurrence(types: tuple[TensorType, ...], attrs: Attrs, equations: Equations) -> TensorType:
+def _infer_recurrence(
+    types: tuple[TensorType, ...], attrs: Attrs, equations: Equations
+) -> TensorType:
     shape = broadcast_shapes("linear_recurrence", [t.shape for t in types], equations)
     if types[0].shape != types[1].shape and len(types[0].shape) != len(types[1].shape):
         raise GraphError("linear_recurrence: operands need one shape")

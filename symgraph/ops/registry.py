@@ -54,7 +54,9 @@ def common_dtype(name: str, types: tuple[TensorType, ...], kinds: str) -> DType:
     dtype = types[0].dtype
     for t in types[1:]:
         if t.dtype != dtype:
-            raise DTypeError(f"{name}: operands are {dtype.name} and {t.dtype.name}; cast one with astype")
+            raise DTypeError(
+                f"{name}: operands are {dtype.name} and {t.dtype.name}; cast one with astype"
+            )
     if dtype.kind not in kinds:
         raise DTypeError(f"{name} is not defined for {dtype.name}; cast with astype first")
     return dtype

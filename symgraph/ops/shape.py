@@ -25,7 +25,9 @@ def _infer_reshape(types: tuple[TensorType, ...], attrs: Attrs, equations: Equat
     return TensorType(x.dtype, shape, x.weak)
 
 
-reshape = declare("reshape", _infer_reshape, lambda x, shape: np.reshape(x, shape), "exact linear moves")
+reshape = declare(
+    "reshape", _infer_reshape, lambda x, shape: np.reshape(x, shape), "exact linear moves"
+)
 
 
 def _infer_permute(types: tuple[TensorType, ...], attrs: Attrs, equations: Equations) -> TensorType:
@@ -56,7 +58,9 @@ def _infer_squeeze(types: tuple[TensorType, ...], attrs: Attrs, equations: Equat
     x, axes = types[0], attrs["axes"]
     for a in axes:
         if equate(x.shape[a], 1, equations) is None:
-            raise ShapeError(f"squeeze: axis {a} of {shape_text(x.shape)} has size {x.shape[a]}, not 1")
+            raise ShapeError(
+                f"squeeze: axis {a} of {shape_text(x.shape)} has size {x.shape[a]}, not 1"
+            )
     return TensorType(x.dtype, tuple(d for k, d in enumerate(x.shape) if k not in axes))
 
 
@@ -65,10 +69,14 @@ squeeze = declare(
 )
 
 
-def _infer_broadcast(types: tuple[TensorType, ...], attrs: Attrs, equations: Equations) -> TensorType:
+def _infer_broadcast(
+    types: tuple[TensorType, ...], attrs: Attrs, equations: Equations
+) -> TensorType:
     x, shape = types[0], attrs["shape"]
     if len(shape) < x.ndim:
-        raise ShapeError(f"broadcast_to: {shape_text(x.shape)} has more axes than {shape_text(shape)}")
+        raise ShapeError(
+            f"broadcast_to: {shape_text(x.shape)} has more axes than {shape_text(shape)}"
+        )
     for have, want in zip(x.shape[::-1], shape[::-1], strict=False):
         if not (type(have) is int and have == 1) and equate(have, want, equations) is None:
             raise ShapeError(
@@ -95,7 +103,7 @@ def _infer_slice(types: tuple[TensorType, ...], attrs: Attrs, equations: Equatio
 
 
 def _check_starts(shape: tuple[Dim, ...], attrs: Attrs, equations: Equations) -> None:
-    """On ``checked`` axes the first element must exist: 0 <= start < n, said with max(n, ...) == n."""
+    """On ``checked`` axes the first element must exist: 0 <= start < n, as max(n, ...) == n."""
     for axis in attrs.get("checked", ()):
         n, start = shape[axis], attrs["starts"][axis]
         for reached in (start + 1, n - start):
@@ -144,7 +152,9 @@ def _infer_concat(types: tuple[TensorType, ...], attrs: Attrs, equations: Equati
     total: Dim = first.shape[axis]
     for t in types[1:]:
         if t.dtype != first.dtype:
-            raise DTypeError(f"concat: parts are {first.dtype.name} and {t.dtype.name}; cast one with astype")
+            raise DTypeError(
+                f"concat: parts are {first.dtype.name} and {t.dtype.name}; cast one with astype"
+            )
         if t.ndim != first.ndim:
             raise ShapeError(f"concat: parts have {first.ndim} and {t.ndim} axes")
         for k in range(first.ndim):
@@ -161,5 +171,8 @@ def _infer_concat(types: tuple[TensorType, ...], attrs: Attrs, equations: Equati
 
 
 concat = declare(
-    "concat", _infer_concat, lambda *parts, axis: np.concatenate(parts, axis=axis), "exact linear moves"
+    "concat",
+    _infer_concat,
+    lambda *parts, axis: np.concatenate(parts, axis=axis),
+    "exact linear moves",
 )

@@ -1,10 +1,10 @@
 """symgraph beside NumPy and, where installed, JAX, PyTensor and PyTorch: one table, one run.
 
-Run ``python tests/benchmarks/run.py`` (``--help`` lists the options). Every library runs in a process
-of its own with one thread; results are checked against NumPy in float64 before anything is timed;
-slots of the libraries alternate; a cell is the median. A library in another environment is given by
-``--python jax=/path/to/python`` or the variable ``SYMGRAPH_BENCH_JAX``. The exit status is 1 if a
-result of symgraph is wrong or missing.
+Run ``python tests/benchmarks/run.py`` (``--help`` lists the options). Every library runs in a
+process of its own with one thread; results are checked against NumPy in float64 before anything is
+timed; slots of the libraries alternate; a cell is the median. A library in another environment is
+given by ``--python jax=/path/to/python`` or the variable ``SYMGRAPH_BENCH_JAX``. The exit status is
+1 if a result of symgraph is wrong or missing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ from comparison.report import machine, remarks, table
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """The options of the command line."""
     p = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    p.add_argument("--cases", default="", help="only cases whose name contains one of these (a,b,c)")
+    p.add_argument(
+        "--cases", default="", help="only cases whose name contains one of these (a,b,c)"
+    )
     p.add_argument("--peers", default="all", help="which peers to run (numpy,jax,...), or none")
     p.add_argument("--rounds", type=int, default=7, help="rounds of slots, and fresh processes")
     p.add_argument("--slot", type=float, default=0.06, help="seconds of one slot")
@@ -38,7 +40,9 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     p.add_argument("--quick", action="store_true", help="small cases only, three short rounds")
     p.add_argument("--no-cold", action="store_true", help="leave out imports and compile times")
     p.add_argument("--json", metavar="FILE", help="write all samples to a file as well")
-    p.add_argument("--python", action="append", default=[], metavar="NAME=PATH", help="a peer's interpreter")
+    p.add_argument(
+        "--python", action="append", default=[], metavar="NAME=PATH", help="a peer's interpreter"
+    )
     options = p.parse_args(given)
     if options.quick:
         options.rounds, options.slot = min(options.rounds, 3), min(options.slot, 0.03)
@@ -59,7 +63,9 @@ def interpreters(options: argparse.Namespace) -> dict[str, str]:
 def installed(options: argparse.Namespace) -> dict[str, str]:
     """The wanted columns that can be imported, with their interpreters."""
     peers = [n for n in TITLES if n != "symgraph"]
-    wanted = peers if options.peers == "all" else [p for p in options.peers.split(",") if p != "none"]
+    wanted = (
+        peers if options.peers == "all" else [p for p in options.peers.split(",") if p != "none"]
+    )
     if unknown := [p for p in wanted if p not in peers]:
         raise SystemExit(f"--peers {unknown[0]}: not one of {', '.join(peers)}")
     find = "import importlib.util as u, sys; sys.exit(u.find_spec(sys.argv[1]) is None)"

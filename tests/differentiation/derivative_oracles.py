@@ -16,6 +16,8 @@ Array = np.ndarray[Any, Any]
 BACKEND = "reference"
 #: And the pipeline.
 PASSES = "default"
+#: Where an operation has no native code, only a NumPy value.
+IN_NUMPY = "reference"
 
 
 def run(inputs: Sequence[sg.Tensor], outputs: Any, *arrays: Any) -> Any:

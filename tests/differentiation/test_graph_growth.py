@@ -216,8 +216,8 @@ def test_G37_repeated_builds_give_identical_graphs() -> None:
     assert texts[0] == texts[1]
 
 
-def test_G37_ten_thousand_links_at_the_default_recursion_limit() -> None:
-    assert sys.getrecursionlimit() <= 1000 or "pytest" in sys.modules
+def test_G37_ten_thousand_links_need_no_recursion() -> None:
+    assert sys.getrecursionlimit() < 10_000
     x = sg.scalar("x")
     y = x
     for _ in range(10_000):

@@ -283,6 +283,34 @@ def test_literal_list_out_of_range() -> None:
         run(x[:, [0, 3]], (x, np.zeros((2, 3))))
 
 
+def test_literal_mask_of_another_length_when_called() -> None:
+    """Too short is refused as well as too long, also where only the product of sizes agrees."""
+    x, y = sg.vector("x", shape="n"), sg.matrix("y", shape=("n", "m"))
+    keep = np.array([True, False, True])
+    assert run(x[keep], (x, np.arange(3.0))).tolist() == [0.0, 2.0]
+    for n in (2, 4):
+        with pytest.raises(ShapeError):
+            run(x[keep], (x, np.arange(float(n))))
+    with pytest.raises(ShapeError):
+        run(y[np.ones((2, 3), bool)], (y, np.zeros((3, 2))))
+    with pytest.raises(ShapeError, match="must agree"):
+        x[np.array([True])]
+
+
+def test_tuples_and_numpy_numbers_as_indices() -> None:
+    array = np.arange(12.0).reshape(3, 4)
+    x = sg.matrix("x", shape=("n", 4))
+    for index in (
+        ((0, 2),),
+        (slice(None), (3, 1)),
+        np.int64(1),
+        True,
+        np.bool_(False),
+        (None, True),
+    ):
+        np.testing.assert_array_equal(run(x[index], (x, array)), array[index])
+
+
 def test_mask_of_another_length() -> None:
     x, m = sg.vector("x", shape="n"), sg.vector("m", shape="k", dtype="bool")
     with pytest.raises(ShapeError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from contracts import ContractBroken, check_contract
-from rule_examples import examples_of
+from rule_examples import ABSOLUTE, examples_of
 
 import symgraph as sg
 from symgraph import Tensor
@@ -25,7 +25,11 @@ def _inputs(dtype: str) -> list[Tensor]:
 def _fired(rule: Rule, inputs: list[Tensor]) -> tuple[Tensor, Tensor] | None:
     """An example before and after the rule alone was applied to it, if it fires on one."""
     rules = RuleSet([rule], relaxed=True)
-    for before in examples_of(rule, *inputs):
+    for example in examples_of(rule, *inputs):
+        try:
+            before = example()
+        except SymgraphError:  # an operation is not defined for this dtype
+            continue
         (after,), log = rewrite_outputs([before], rules, "test")
         if log:
             return before, after
@@ -34,14 +38,11 @@ def _fired(rule: Rule, inputs: list[Tensor]) -> tuple[Tensor, Tensor] | None:
 
 def _attempt(rule: Rule, dtype: str) -> bool:
     inputs = _inputs(dtype)
-    try:
-        found = _fired(rule, inputs)
-    except SymgraphError:  # the operation is not defined for this dtype
-        return False
+    found = _fired(rule, inputs)
     if found is None:
         return False
     used = [v for v in inputs if v in sg.Graph([found[0]])] or inputs[:1]
-    check_contract(rule.contract, *found, used, rule.ulps)
+    check_contract(rule.contract, *found, used, rule.ulps, rule.name in ABSOLUTE)
     return True
 
 
@@ -63,7 +64,7 @@ UNSOUND = [
     Rule("zero_absorbs_no_infinity", P.multiply(x, 0.0), P.subtract(0.0, 0.0), ROUNDING),
     Rule("exp_log_forgets_the_sign", P.exp(P.log(x)), x, ROUNDING),
     Rule("division_is_not_exact", P.divide(x, 3.0), P.multiply(x, 1 / 3), EXACT),
-    Rule("overflow_on_the_way", P.divide(x, y), P.multiply(x, P.divide(1.0, y)), ROUNDING),
+    Rule("overflow_on_the_way", P.divide(x, y), P.multiply(x, P.reciprocal(y)), ROUNDING),
     Rule("log_of_square_has_a_modulus", P.log(P.square(x)), P.multiply(2.0, P.log(x)), STABILISING),
     Rule("naive_softplus", P.softplus(x), P.log(P.add(1.0, P.exp(x))), STABILISING),
 ]

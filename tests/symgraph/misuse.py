@@ -35,5 +35,5 @@ def check(misuse: Misuse, file: str) -> None:
     assert type(caught.value) is misuse.error
     message = str(caught.value)
     for piece in (misuse.what, misuse.why, misuse.cure):
-        assert piece in message
+        assert piece in message, f"{piece!r} is missing in: {message}"
     assert bool(re.search(rf"{file}\.py:\d+", message)) == misuse.where, message

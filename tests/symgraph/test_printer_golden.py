@@ -57,8 +57,12 @@ def test_figure_6_8(name: str, golden: Golden) -> None:
     outputs = made if isinstance(made, list) else [made]
     formulas = [pprint(o) for o in outputs]
     graph = Graph(outputs)
-    text = "\n".join([*formulas, "", print_graph(graph), "", to_dot(graph).rstrip()])
-    golden(name, lines_left_out(text))
+    f = sg.function(list(graph.inputs), made, name=name, backend="reference")
+    parts = [
+        *formulas, "\nbefore optimisation\n", print_graph(graph), "\nafter optimisation\n",
+        str(f), "", to_dot(f.graph).rstrip(),
+    ]  # fmt: skip
+    golden(name, lines_left_out("\n".join(parts)))
 
 
 def _same(types: tuple[TensorType, ...], attrs: Attrs, equations: Equations) -> TensorType:

@@ -1,1 +1,1 @@
-"""symgraph beside its peers: the cases, each library's way to write them, and how they are timed."""
+"""symgraph beside its peers: the cases, how each library writes them, how they are timed."""

@@ -17,7 +17,7 @@ class Case:
     ``product``, ``layer``, ``chain``), ``sizes`` are its sizes: the shape of the argument; rows and
     classes; the widths of a network; rows, inner and columns; the number of layers. ``batch``
     counts a network's rows. ``spread`` is the range of the logits. ``tolerance`` bounds
-    ``max|got - expected| / max|expected|`` of every result. ``quick`` cases are part of ``--quick``.
+    ``max|got - expected| / max|expected|`` of every result. ``quick`` cases run under ``--quick``.
     """
 
     name: str
@@ -47,7 +47,9 @@ def _elementwise(kind: str, label: str) -> tuple[Case, ...]:
 
 def _products() -> tuple[Case, ...]:
     return tuple(
-        Case(f"product {short} {n}", "product", (n, n, n), dtype, tolerance=tolerance, quick=n <= 256)
+        Case(
+            f"product {short} {n}", "product", (n, n, n), dtype, tolerance=tolerance, quick=n <= 256
+        )
         for short, dtype, tolerance in (("f32", "float32", 1e-4), ("f64", "float64", 1e-11))
         for n in (64, 256, 1024)
     )

@@ -24,7 +24,8 @@ class Column(Library):
         sys.setrecursionlimit(200_000)
 
     def version(self) -> str:
-        return f"{pytensor.__version__} (mode {pytensor.config.mode})"
+        mode = importlib.import_module("pytensor.compile.mode").get_default_mode()
+        return f"{pytensor.__version__} ({type(mode.linker).__name__})"
 
     def warm_up(self) -> None:
         x = pt.vector("x", dtype="float32")

@@ -1,4 +1,4 @@
-"""Interleaved timing: every library gets a slot in every round, the order turning round by round."""
+"""Interleaved timing: every library gets a slot in every round; the order turns each time."""
 
 from __future__ import annotations
 
@@ -85,14 +85,16 @@ def in_turn(names: Sequence[str], rounds: int) -> Iterable[tuple[int, str]]:
 
 
 def measure_calls(case: Case, workers: Mapping[str, Worker], plan: Plan) -> Row:
-    """Time per call. Results are checked before anything is timed; wrong ones are timed all the same."""
+    """Time per call. Results are checked first; wrong ones are timed all the same."""
     row = Row(case.name, {name: Cell() for name in workers})
     with _Arrays(case) as folder:
         for name, worker in workers.items():
             row.cells[name].take(worker.ask("build", plan.limit, case=case.name, folder=folder))
     live = [name for name in workers if not row.cells[name].failed]
     for name in live:
-        row.cells[name].take(workers[name].ask("time", plan.limit, seconds=0) | _judged(row.cells[name]))
+        row.cells[name].take(
+            workers[name].ask("time", plan.limit, seconds=0) | _judged(row.cells[name])
+        )
     for _, name in in_turn([n for n in live if not row.cells[n].failed], plan.rounds):
         answer = workers[name].ask("time", plan.limit, seconds=plan.slot)
         row.cells[name].failed = answer.get("failed", "")
@@ -112,7 +114,9 @@ def measure_cold(
     Returns the rows and what each library says of itself. Libraries that make no functions ahead of
     the call have no compile times.
     """
-    imports, setup = (Row(label, {n: Cell() for n in names}) for label in ("import", "first trivial function"))
+    imports, setup = (
+        Row(label, {n: Cell() for n in names}) for label in ("import", "first trivial function")
+    )
     rows, about = [imports, setup], dict[str, dict[str, Any]]()
 
     def fresh(name: str, worker: Worker) -> bool:
@@ -133,7 +137,9 @@ def measure_cold(
         row = Row(case.name, {n: Cell() for n in names})
         rows.append(row)
         with _Arrays(case) as folder:
-            for k, name in in_turn([n for n in names if about.get(n, {}).get("compiles")], plan.rounds):
+            for k, name in in_turn(
+                [n for n in names if about.get(n, {}).get("compiles")], plan.rounds
+            ):
                 cell = row.cells[name]
                 if cell.failed or (k and sum(cell.samples) > 3):
                     continue  # slow ones need no second look

@@ -1,4 +1,4 @@
-"""A relu network in NumPy, derivatives by hand: the oracle in float64, the NumPy column in float32."""
+"""A relu network in NumPy, derivatives by hand: the oracle, and in float32 the NumPy column."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def cross_entropy(z: Array, y: Array) -> tuple[Any, Array]:
     return -(shifted[rows, y] - np.log(total[:, 0])).mean(), e / total
 
 
-def gradient(weights: Arrays, biases: Arrays, x: Array, y: Array) -> tuple[Any, list[Array], list[Array]]:
+def gradient(
+    weights: Arrays, biases: Arrays, x: Array, y: Array
+) -> tuple[Any, list[Array], list[Array]]:
     """The loss with its weight decay, and its gradients."""
     kind = x.dtype.type
     layers = forward(weights, biases, x)

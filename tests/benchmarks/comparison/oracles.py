@@ -1,7 +1,8 @@
-"""The inputs of a case, what a right answer is (NumPy in float64), and how far another answer is off."""
+"""The inputs of a case, the right answer (NumPy in float64), and how far another one is off."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,8 +37,10 @@ def inputs(case: Case) -> Arrays:
         return {"a": normal(m, k), "b": normal(k, n), "s": normal(n)}
     if case.kind == "chain":
         found = {f"W{k}": np.linalg.qr(normal(8, 8))[0].astype(case.dtype) for k in range(sizes[0])}
-        return found | {f"b{k}": normal(8, scale=0.01) for k in range(sizes[0])} | {"x": normal(8, 8)}
-    pairs = list(enumerate(zip(sizes[:-1], sizes[1:], strict=True)))
+        return (
+            found | {f"b{k}": normal(8, scale=0.01) for k in range(sizes[0])} | {"x": normal(8, 8)}
+        )
+    pairs = list(enumerate(itertools.pairwise(sizes)))
     found = {f"W{k}": normal(a, b, scale=(2 / a) ** 0.5) for k, (a, b) in pairs}
     found |= {f"b{k}": normal(b, scale=0.01) for k, (_, b) in pairs}
     found |= {f"V{k}": normal(a, b) for k, (a, b) in pairs}
@@ -52,7 +55,8 @@ def expected(case: Case, given: Mapping[str, Array]) -> Arrays:
 
 
 def _formula(x: Array) -> Array:
-    return np.exp(-(x**2) / 2) * np.tanh(x) + np.log1p(x**2)
+    y: Array = np.exp(-(x**2) / 2) * np.tanh(x) + np.log1p(x**2)
+    return y
 
 
 def _cross_entropy(case: Case, given: Arrays) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class Worker:
             self.process = None
 
     def ask(self, do: str, limit: float = 60, **request: Any) -> dict[str, Any]:
-        """The worker's answer; ``{"failed": why}`` after ``limit`` seconds or where the process ended."""
+        """The worker's answer; ``{"failed": why}`` after ``limit`` seconds or if the process ended."""
         process = self.process
         if process is None or process.stdin is None:
             return {"failed": "the process has ended", "left_out": True}

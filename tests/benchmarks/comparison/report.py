@@ -25,7 +25,9 @@ def seconds(t: float) -> str:
     for unit, scale in UNITS:
         if t >= 0.9995 * scale or unit == "ns":
             shown = t / scale
-            return f"{shown:.0f} {unit}" if unit == "ns" or shown >= 99.95 else f"{shown:.3g} {unit}"
+            return (
+                f"{shown:.0f} {unit}" if unit == "ns" or shown >= 99.95 else f"{shown:.3g} {unit}"
+            )
     raise AssertionError("the last unit takes all")
 
 
@@ -55,8 +57,9 @@ def ratio(row: Row) -> str:
 def table(rows: Sequence[Row], names: Sequence[str]) -> str:
     """The rows in markdown, a column per library, the ratio last."""
     lines = [["case", *(TITLES[n] for n in names), "symgraph / best peer"]]
-    for row in rows:
-        lines.append([row.name, *(cell_text(row.cells.get(n, Cell())) for n in names), ratio(row)])
+    lines += [
+        [row.name, *(cell_text(row.cells.get(n, Cell())) for n in names), ratio(row)] for row in rows
+    ]
     widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
     lines.insert(1, ["-" * w for w in widths])
     return "\n".join(

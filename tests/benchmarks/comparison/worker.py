@@ -1,8 +1,8 @@
 """The process around one library: ``python -m comparison.worker NAME``, one JSON object per line.
 
-Requests: ``load``, ``warm_up``, ``build`` (case, folder with its arrays), ``time`` (seconds). Answers
-carry ``seconds`` and what the request asked for, or ``failed`` with a reason. Only the standard
-library is imported before ``load``, so that the time of the import is the library's own.
+Requests: ``load``, ``warm_up``, ``build`` (case, folder with its arrays), ``time`` (seconds).
+Answers carry ``seconds`` and what the request asked for, or ``failed`` with a reason. Only the
+standard library is imported before ``load``, so that the time of the import is the library's own.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def turns(call: Callable[[], Any], shortest: float = SAMPLE) -> int:
 
 
 def samples(call: Callable[[], Any], count: int, seconds: float) -> list[float]:
-    """Seconds per call, sample after sample until ``seconds`` are over; one call first, to warm up."""
+    """Seconds per call, sample after sample until ``seconds`` are over; one call first."""
     call()
     out: list[float] = []
     gc.disable()
@@ -108,7 +108,8 @@ class Session:
             return {"failed": str(reason), "left_out": True}
         except Exception as error:
             traceback.print_exc()
-            return {"failed": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"}
+            reason = next(iter(str(error).splitlines()), "")
+            return {"failed": f"{type(error).__name__}: {reason}"}
 
 
 def _arrays(file: Path) -> dict[str, Any]:
