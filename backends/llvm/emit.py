@@ -8,19 +8,18 @@ The tail of the vector axis is one iteration under a mask.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from symgraph.backends.llvm import reduction as red
+from symgraph.backends.llvm.accumulate import Accumulators, Point
 from symgraph.backends.llvm.builder import Builder, Module, Value, lanes_of, vector_type
 from symgraph.backends.llvm.elementwise import convert, lower_elementwise
 from symgraph.backends.llvm.jit import Target
 from symgraph.backends.llvm.loops import CHEAP, Access, Item, Nest, is_saved, pass_items
 from symgraph.backends.llvm.memory_access import gather, lane_indices, lane_mask, read, write
 from symgraph.backends.llvm.scalars import memory_type, register_type
-from symgraph.op import Op
-from symgraph.types import DTYPES, DType
+from symgraph.types import DTYPES
 
 __all__ = ["emit_nest"]
 
@@ -54,15 +53,6 @@ def choose_lanes(nest: Nest, target: Target, axis: int) -> int:
     if isinstance(extent, int):
         lanes = min(lanes, _next_power(extent))
     return max(1, lanes)
-
-
-@dataclass(slots=True)
-class _Scope:
-    """What is known at one point of the nest: loop indices, row and full values."""
-
-    index: dict[int, Value] = field(default_factory=dict)
-    rows: dict[int, Value] = field(default_factory=dict)
-    mask: Value | None = None
 
 
 class _Emitter:
@@ -103,7 +93,7 @@ class _Emitter:
 
     # ---- addresses ---------------------------------------------------------------------------
 
-    def address(self, access: Access, scope: _Scope) -> Value:
+    def address(self, access: Access, scope: Point) -> Value:
         """The address of an access at the current indices (of the first lane)."""
         b, here = self.b, self.params[access.pointer]
         scalar = memory_type(access.dtype)
@@ -123,7 +113,7 @@ class _Emitter:
 
     # ---- values ------------------------------------------------------------------------------
 
-    def compute(self, k: int, scope: _Scope, local: dict[int, Value]) -> Value:
+    def compute(self, k: int, scope: Point, local: dict[int, Value]) -> Value:
         """The value of item ``k`` from those computed before it."""
         item, b = self.nest.items[k], self.b
         lanes = self.lanes_for(item)
@@ -144,11 +134,11 @@ class _Emitter:
         assert item.node is not None
         return lower_elementwise(b, item.node, args)
 
-    def lookup(self, k: int, scope: _Scope, local: dict[int, Value]) -> Value:
+    def lookup(self, k: int, scope: Point, local: dict[int, Value]) -> Value:
         found = local.get(k)
         return found if found is not None else scope.rows[k]
 
-    def ramp(self, item: Item, scope: _Scope, lanes: int) -> Value:
+    def ramp(self, item: Item, scope: Point, lanes: int) -> Value:
         b = self.b
         offset, *strides = item.payload
         total = self.number(offset)
@@ -161,7 +151,7 @@ class _Emitter:
             total = b.add(b.splat(total, lanes), steps)
         return convert(b, total, INT64, item.dtype)
 
-    def gathered(self, item: Item, args: list[Value], scope: _Scope, lanes: int) -> Value:
+    def gathered(self, item: Item, args: list[Value], scope: Point, lanes: int) -> Value:
         """An indexed read: positions wrapped from the end and checked, then loaded."""
         b, access = self.b, item.access
         n = len(args)
@@ -183,7 +173,7 @@ class _Emitter:
         )
         return gather(b, access.dtype, places, scope.mask if lanes > 1 else None)
 
-    def checked_position(self, position: Value, limit: Value, scope: _Scope, lanes: int) -> Value:
+    def checked_position(self, position: Value, limit: Value, scope: Point, lanes: int) -> Value:
         b = self.b
         wide = b.splat(limit, lanes)
         zero = b.const(position.type, 0)
@@ -216,15 +206,15 @@ class _Emitter:
         rank = len(self.nest.extents)
         outer = [a for a in range(rank) if a not in self.nest.inner]
         if rank == 0:
-            self.row(_Scope())
+            self.row(Point())
         elif self.inner_vector:
-            self.outer_loops(outer, _Scope())
+            self.outer_loops(outer, Point())
         else:
-            self.outer_loops(outer[:-1], _Scope(), vector=True)
+            self.outer_loops(outer[:-1], Point(), vector=True)
         b = self.b
         b.ret(b.load("i64", self.status) if self.status is not None else b.i64(0))
 
-    def outer_loops(self, axes: list[int], scope: _Scope, vector: bool = False) -> None:
+    def outer_loops(self, axes: list[int], scope: Point, vector: bool = False) -> None:
         b = self.b
         if not axes:
             if vector:
@@ -233,19 +223,19 @@ class _Emitter:
                 self.row(scope)
             return
         with b.loop(b.i64(0), self.number(self.nest.extents[axes[0]]), 1) as loop:
-            inside = _Scope({**scope.index, axes[0]: loop.index})
+            inside = Point({**scope.index, axes[0]: loop.index})
             self.outer_loops(axes[1:], inside, vector)
 
-    def vector_rows(self, scope: _Scope) -> None:
+    def vector_rows(self, scope: Point) -> None:
         for start, stop, mask in self.chunks(self.nest.extents[self.axis]):
             if mask is None:
                 with self.b.loop(start, stop, self.lanes) as loop:
-                    self.row(_Scope({**scope.index, self.axis: loop.index}))
+                    self.row(Point({**scope.index, self.axis: loop.index}))
             else:
                 with self.b.when(mask):
                     rest = self.b.sub(stop, start)
                     tail = lane_mask(self.b, rest, self.lanes) if self.lanes > 1 else None
-                    self.row(_Scope({**scope.index, self.axis: start}, mask=tail))
+                    self.row(Point({**scope.index, self.axis: start}, mask=tail))
 
     def chunks(self, extent: int | str) -> Iterator[tuple[Value, Value, Value | None]]:
         """(start, stop, condition) of the whole vectors and, where the condition holds, of the tail."""
@@ -265,7 +255,7 @@ class _Emitter:
 
     # ---- one row -----------------------------------------------------------------------------
 
-    def row(self, scope: _Scope) -> None:
+    def row(self, scope: Point) -> None:
         for stage in range(self.passes + 1):
             self.row_values(scope, stage)
             if stage < self.passes:
@@ -278,7 +268,7 @@ class _Emitter:
                 place = self.address(access, scope)
                 write(self.b, item.dtype, value, place, self.lane_stride(access, lanes), scope.mask)
 
-    def row_values(self, scope: _Scope, stage: int) -> None:
+    def row_values(self, scope: Point, stage: int) -> None:
         """Values that do not change along the inner axes and are first known before pass ``stage``."""
         for k, item in enumerate(self.nest.items):
             if not item.full and item.stage == stage and item.kind != "reduce":
@@ -286,25 +276,25 @@ class _Emitter:
 
     # ---- one pass over the inner axes --------------------------------------------------------
 
-    def one_pass(self, scope: _Scope, stage: int) -> None:
+    def one_pass(self, scope: Point, stage: int) -> None:
         items = self.nest.items
         reductions = [
             k for k, i in enumerate(items) if i.kind == "reduce" and i.stage == stage + 1
         ]
         order = pass_items(self.nest, stage)
-        state = _Accumulators(self, reductions)
+        state = Accumulators(self, reductions)
         carried = self.inner_loops(list(self.nest.inner), scope, stage, order, state, state.initial())
         for k, value in state.finish(carried):
             scope.rows[k] = value
 
     def inner_loops(
-        self, axes: list[int], scope: _Scope, stage: int, order: list[int], state: _Accumulators,
+        self, axes: list[int], scope: Point, stage: int, order: list[int], state: Accumulators,
         carried: list[Value],
     ) -> list[Value]:  # fmt: skip
         b = self.b
         if len(axes) > 1:
             with b.loop(b.i64(0), self.number(self.nest.extents[axes[0]]), 1, carried) as loop:
-                inside = _Scope({**scope.index, axes[0]: loop.index}, scope.rows, scope.mask)
+                inside = Point({**scope.index, axes[0]: loop.index}, scope.rows, scope.mask)
                 loop.next = self.inner_loops(axes[1:], inside, stage, order, state, loop.carry)
             return loop.result
         axis = axes[0]
@@ -319,32 +309,32 @@ class _Emitter:
         return carried
 
     def blocks(
-        self, axis: int, start: Value, stop: Value, step: int, scope: _Scope, stage: int,
-        order: list[int], state: _Accumulators, carried: list[Value],
+        self, axis: int, start: Value, stop: Value, step: int, scope: Point, stage: int,
+        order: list[int], state: Accumulators, carried: list[Value],
     ) -> list[Value]:  # fmt: skip
         b = self.b
         if not state.compensates:
             with b.loop(start, stop, step, carried) as loop:
-                inside = _Scope({**scope.index, axis: loop.index}, scope.rows, scope.mask)
+                inside = Point({**scope.index, axis: loop.index}, scope.rows, scope.mask)
                 loop.next = self.body(inside, stage, order, state, loop.carry)
             return loop.result
         with b.loop(start, stop, step * red.BLOCK, carried) as outer:
             end = b.intrinsic("llvm.smin", stop, b.add(outer.index, b.i64(step * red.BLOCK)))
             with b.loop(outer.index, end, step, state.open_block(outer.carry)) as loop:
-                inside = _Scope({**scope.index, axis: loop.index}, scope.rows, scope.mask)
+                inside = Point({**scope.index, axis: loop.index}, scope.rows, scope.mask)
                 loop.next = self.body(inside, stage, order, state, loop.carry)
             outer.next = state.close_block(outer.carry, loop.result)
         return outer.result
 
     def tail(
-        self, axis: int, start: Value, stop: Value, cond: Value, scope: _Scope, stage: int,
-        order: list[int], state: _Accumulators, carried: list[Value],
+        self, axis: int, start: Value, stop: Value, cond: Value, scope: Point, stage: int,
+        order: list[int], state: Accumulators, carried: list[Value],
     ) -> list[Value]:  # fmt: skip
         b = self.b
 
         def run() -> list[Value]:
             mask = lane_mask(b, b.sub(stop, start), self.lanes) if self.lanes > 1 else None
-            inside = _Scope({**scope.index, axis: start}, scope.rows, mask)
+            inside = Point({**scope.index, axis: start}, scope.rows, mask)
             opened = state.open_block(carried) if state.compensates else carried
             after = self.body(inside, stage, order, state, opened)
             return state.close_block(carried, after) if state.compensates else after
@@ -359,7 +349,7 @@ class _Emitter:
         return []
 
     def body(
-        self, scope: _Scope, stage: int, order: list[int], state: _Accumulators, carried: list[Value]
+        self, scope: Point, stage: int, order: list[int], state: Accumulators, carried: list[Value]
     ) -> list[Value]:
         """One step along the inner axes: values, stores, saves, accumulation."""
         local: dict[int, Value] = {}
@@ -382,10 +372,10 @@ class _Emitter:
                 write(self.b, items[v].dtype, local[v], self.scratch(p, items[v], scope), 1, self.scratch_mask(scope))
         return state.step(scope, local, carried)
 
-    def scratch_mask(self, scope: _Scope) -> Value | None:
+    def scratch_mask(self, scope: Point) -> Value | None:
         return scope.mask if self.inner_vector else None
 
-    def scratch(self, p: int, item: Item, scope: _Scope) -> Value:
+    def scratch(self, p: int, item: Item, scope: Point) -> Value:
         """Where a saved row value stands: rows of the inner axes, lanes side by side."""
         b = self.b
         linear = b.i64(0)
@@ -395,7 +385,7 @@ class _Emitter:
             linear = b.mul(linear, b.i64(self.lanes))
         return b.gep(memory_type(item.dtype), self.params[p], linear)
 
-    def reload(self, k: int, scope: _Scope) -> Value:
+    def reload(self, k: int, scope: Point) -> Value:
         item = self.nest.items[k]
         for v, access in self.nest.stores:
             if v == k:
@@ -403,89 +393,6 @@ class _Emitter:
                 return read(self.b, item.dtype, self.address(access, scope), stride, self.lanes, scope.mask)
         place = self.scratch(self.nest.scratch[k], item, scope)
         return read(self.b, item.dtype, place, 1, self.lanes, self.scratch_mask(scope))
-
-
-class _Accumulators:
-    """The carried values of one pass: a value per reduction, two for compensated sums and positions."""
-
-    def __init__(self, e: _Emitter, reductions: list[int]) -> None:
-        self.e, self.reductions = e, reductions
-        self.ops = [e.nest.items[k].node.op for k in reductions]  # type: ignore[union-attr]
-        self.dtypes = [e.nest.items[e.nest.items[k].args[0]].dtype for k in reductions]
-        self.compensates = any(
-            red.is_compensated(op, d) for op, d in zip(self.ops, self.dtypes, strict=True)
-        )
-
-    def initial(self) -> list[Value]:
-        b, lanes, out = self.e.b, self.e.lanes, []
-        for op, dtype in zip(self.ops, self.dtypes, strict=True):
-            type_ = vector_type(register_type(dtype), lanes)
-            out.append(red.identity(b, op, dtype, type_))
-            if red.is_compensated(op, dtype):
-                out.append(b.const(type_, 0))
-            elif red.is_position(op):
-                out.append(b.const(vector_type("i64", lanes), 0))
-        return out
-
-    def _slots(self) -> Iterator[tuple[int, Op, DType, int]]:
-        at = 0
-        for k, op, dtype in zip(self.reductions, self.ops, self.dtypes, strict=True):
-            yield k, op, dtype, at
-            at += 2 if red.is_compensated(op, dtype) or red.is_position(op) else 1
-
-    def open_block(self, carried: list[Value]) -> list[Value]:
-        """Carried values inside a block: compensated sums restart from zero."""
-        out = list(carried)
-        for _, op, dtype, at in self._slots():
-            if red.is_compensated(op, dtype):
-                out[at] = self.e.b.const(carried[at].type, 0)
-        return out
-
-    def close_block(self, before: list[Value], inside: list[Value]) -> list[Value]:
-        out = list(inside)
-        for _, op, dtype, at in self._slots():
-            if red.is_compensated(op, dtype):
-                out[at], out[at + 1] = red.two_sum(self.e.b, before[at], before[at + 1], inside[at])
-        return out
-
-    def step(self, scope: _Scope, local: dict[int, Value], carried: list[Value]) -> list[Value]:
-        e, b, out = self.e, self.e.b, list(carried)
-        mask = scope.mask if e.inner_vector else None
-        for k, op, dtype, at in self._slots():
-            value = e.as_lanes(e.lookup(e.nest.items[k].args[0], scope, local), e.lanes)
-            if mask is not None:
-                value = b.select(mask, value, red.identity(b, op, dtype, value.type))
-            if red.is_position(op):
-                out[at], out[at + 1] = self.track(op, dtype, value, scope, carried[at], carried[at + 1])
-            else:
-                out[at] = red.combine(b, op, dtype, carried[at], value)
-        return out
-
-    def track(
-        self, op: Op, dtype: DType, value: Value, scope: _Scope, best: Value, at: Value
-    ) -> tuple[Value, Value]:
-        e, b = self.e, self.e.b
-        (axis,) = e.nest.inner
-        here = b.splat(scope.index[axis], e.lanes)
-        if e.inner_vector and e.lanes > 1:
-            here = b.add(here, lane_indices(b, e.lanes))
-        wins = red.better(b, op, dtype, value, best)
-        return b.select(wins, value, best), b.select(wins, here, at)
-
-    def finish(self, carried: list[Value]) -> Iterator[tuple[int, Value]]:
-        e, b = self.e, self.e.b
-        for k, op, dtype, at in self._slots():
-            value = carried[at]
-            if red.is_position(op):
-                place = carried[at + 1]
-                yield k, red.first_best(b, op, dtype, value, place) if e.inner_vector else place
-            elif red.is_compensated(op, dtype):
-                high, low = value, carried[at + 1]
-                if e.inner_vector:
-                    high, low = (red.horizontal(b, op, dtype, x) for x in (high, low))
-                yield k, red.settle(b, high, low)
-            else:
-                yield k, red.horizontal(b, op, dtype, value) if e.inner_vector else value
 
 
 def emit_nest(module: Module, name: str, nest: Nest, target: Target) -> None:

@@ -15,12 +15,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from symgraph.backends.llvm.axis_maps import AxisMap, operand_axes
 from symgraph.backends.llvm.partition import (
     REDUCTIONS,
-    AxisMap,
     Cluster,
     is_scalar_literal,
-    operand_axes,
 )
 from symgraph.backends.llvm.views import VIEWS, View, contiguous_strides
 from symgraph.ops import elementwise, index, leaves

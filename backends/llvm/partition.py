@@ -14,9 +14,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from symgraph.backends.llvm.axis_maps import (
+    AxisMap,
+    complete,
+    pull,
+    reach,
+    reach_operand,
+)
 from symgraph.backends.llvm.prepare import copy
 from symgraph.backends.llvm.step_order import StepOrder
-from symgraph.backends.llvm.views import AXIS_VIEWS, VIEWS, follow
+from symgraph.backends.llvm.views import AXIS_VIEWS, VIEWS
 from symgraph.graph import topological
 from symgraph.ops import index, leaves, reduction
 from symgraph.sizes import Dim
@@ -26,8 +33,6 @@ __all__ = ["Cluster", "LIMIT", "Partition", "partition"]
 
 #: LLVM's time grows faster than linearly in the length of a kernel; longer chains split.
 LIMIT = 160
-
-AxisMap = tuple[int | None, ...]
 
 REDUCTIONS = frozenset(
     (
@@ -146,7 +151,7 @@ class _Partitioner:
                 continue
             if not plain:
                 return None
-            reached = _reach(node, operand, source)
+            reached = reach(node, operand, source)
             for axis, mapped in zip(reached, c.maps[source], strict=True):
                 if axis is None or mapped is None:
                     continue
@@ -154,13 +159,13 @@ class _Partitioner:
                     return None
         if len(set(found.values())) != len(found):
             return None
-        return _complete(node.shape, found, c.space)
+        return complete(node.shape, found, c.space)
 
     def agrees(self, node: Tensor, axes: AxisMap, c: Cluster) -> bool:
         """Whether every operand in ``c`` is read exactly along its own map."""
         for operand, source, plain in self.operands(node):
             if self.cluster(source) is c and (
-                not plain or _pull(node, axes, operand, source) != c.maps[source]
+                not plain or pull(node, axes, operand, source) != c.maps[source]
             ):
                 return False
         return True
@@ -215,7 +220,7 @@ class _Partitioner:
         ((operand, source, plain),) = self.operands(node)
         if not plain or self.cluster(source) is not c:
             return None
-        reached = _reach_operand(operand, source)
+        reached = reach_operand(operand, source)
         axes: list[int | None] = [None] * operand.ndim
         for axis, mapped in zip(reached, c.maps[source], strict=True):
             if axis is not None:
@@ -277,13 +282,13 @@ class _Partitioner:
                 continue
             if not plain:
                 return None
-            wanted = _pull(node, c.maps[node], operand, source)
+            wanted = pull(node, c.maps[node], operand, source)
             for theirs, ours in zip(other.maps[source], wanted, strict=True):
                 if theirs is None:
                     continue
                 if ours is None or found.setdefault(theirs, ours) != ours:
                     return None
-        completed = _complete(other.space, found, c.space)
+        completed = complete(other.space, found, c.space)
         if completed is None or any(a is None for a in completed):
             return None
         axes = tuple(a for a in completed if a is not None)
@@ -303,7 +308,7 @@ class _Partitioner:
                         continue
                     if m.op in REDUCTIONS or not plain:
                         return False
-                    if _pull(m, maps[m], operand, source) != read[source]:
+                    if pull(m, maps[m], operand, source) != read[source]:
                         return False
         return True
 
@@ -340,77 +345,6 @@ class _Partitioner:
 
     def _reread(self, node: Tensor, operand: Tensor, source: Tensor) -> bool:
         return node.op is index.gather and operand is node.inputs[0]
-
-
-def _reach_operand(operand: Tensor, source: Tensor) -> AxisMap:
-    """For each axis of ``source`` the axis of ``operand`` it is seen as (None: size 1 or stretched away)."""
-    return follow_chain(tuple(range(operand.ndim)), operand, source)
-
-
-def follow_chain(axes: AxisMap, operand: Tensor, source: Tensor) -> AxisMap:
-    """An axis map of ``operand`` carried down a chain of axis views to ``source``."""
-    n = operand
-    while n is not source:
-        axes = follow(axes, n)
-        n = n.inputs[0]
-    return tuple(
-        None if type(d) is int and d == 1 else m for m, d in zip(axes, source.shape, strict=True)
-    )
-
-
-def _aligned(node: Tensor, axes: AxisMap, operand: Tensor) -> AxisMap:
-    """The axis map of an operand, which aligns with the node at the right and may be stretched."""
-    lead = node.ndim - operand.ndim
-    return tuple(
-        None if type(d) is int and d == 1 else axes[k + lead] for k, d in enumerate(operand.shape)
-    )
-
-
-def operand_axes(node: Tensor, axes: AxisMap, operand: Tensor) -> AxisMap:
-    """The axis map of one operand of a member with the map ``axes``."""
-    if node.op is index.gather:
-        width = node.ndim - (node.inputs[0].ndim - len(node.attrs["axes"]))
-        lead = width - operand.ndim
-        return tuple(
-            None if type(d) is int and d == 1 else axes[k + lead] for k, d in enumerate(operand.shape)
-        )
-    return _aligned(node, axes, operand)
-
-
-def _reach(node: Tensor, operand: Tensor, source: Tensor) -> AxisMap:
-    """For each axis of ``source`` the axis of ``node`` it runs along."""
-    return follow_chain(operand_axes(node, tuple(range(node.ndim)), operand), operand, source)
-
-
-def _pull(node: Tensor, axes: AxisMap, operand: Tensor, source: Tensor) -> AxisMap:
-    return follow_chain(operand_axes(node, axes, operand), operand, source)
-
-
-def _complete(
-    dims: tuple[Dim, ...], found: dict[int, int], space: tuple[Dim, ...]
-) -> AxisMap | None:
-    """Fill the axes nothing is known of with unused axes of the space, in order and of equal extent."""
-    out: list[int | None] = []
-    used = set(found.values())
-    for k, d in enumerate(dims):
-        if k in found:
-            if space[found[k]] != d and not _same(space[found[k]], d):
-                return None
-            out.append(found[k])
-        elif type(d) is int and d == 1:
-            out.append(None)
-        else:
-            free = [s for s in range(len(space)) if s not in used and space[s] == d]
-            if not free:
-                return None
-            out.append(free[0])
-            used.add(free[0])
-    return tuple(out)
-
-
-def _same(a: Dim, b: Dim) -> bool:
-    """Two sizes that an operation has equated: they are checked to be equal before anything runs."""
-    return not (type(a) is int and type(b) is int)
 
 
 def partition(outputs: Sequence[Tensor]) -> Partition:

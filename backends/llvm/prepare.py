@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from symgraph import functions as f
+from symgraph.backends.llvm.views import VIEWS, View, compose, whole
 from symgraph.functions.variables import number
 from symgraph.graph import Graph, topological
 from symgraph.op import Op
 from symgraph.ops import elementwise, index, leaves, reduction, shape
 from symgraph.ops.product import matmul
 from symgraph.origins import with_origin
-from symgraph.backends.llvm.views import VIEWS, View, compose, whole
 from symgraph.passes.rebuild import rebuilt
 from symgraph.sizes import product
 from symgraph.tensor import Tensor, apply

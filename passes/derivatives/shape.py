@@ -28,9 +28,11 @@ def _place_transpose(node: Tensor, g: Tensor) -> tuple[Any, ...]:
     x, fill = node.inputs
     a = node.attrs
     inside = slice_node(g, a["starts"], a["steps"], x.shape, a.get("checked", ()))
-    if fill.op is not constant:
-        return inside, f.sum(g) - f.sum(inside)
-    return inside, None
+    if fill.op is constant:
+        return inside, None
+    # Not sum(g) - sum(inside): an infinite or large part inside would spoil the difference.
+    hole = place_node(f.zeros_like(inside), number(1, g.dtype), a["starts"], a["steps"], g.shape)
+    return inside, f.sum(f.where(f.equal(hole, 1), g, number(0, g.dtype)))
 
 
 def _place_tangent(node: Tensor, tangents: tuple[Any, ...]) -> Tensor:

@@ -91,6 +91,10 @@ EXPLOG: tuple[Rule, ...] = (
     Rule("one_minus_sigmoid", P.subtract(1, P.sigmoid(x)),         P.sigmoid(P.negative(x)), STABILISING),
     Rule("log_sigmoid",       P.log(P.sigmoid(x)),                 P.negative(P.softplus(P.negative(x))), STABILISING),
     Rule("log1p_sigmoid",     P.log1p(P.negative(P.sigmoid(x))),   P.negative(P.softplus(x)), STABILISING),
+    Rule("log_sigmoid_odds",  P.log(P.divide(P.sigmoid(x), P.sigmoid(P.negative(x)))), x, STABILISING),
+    Rule("log_sigmoid_odds_against", P.log(P.divide(P.sigmoid(P.negative(x)), P.sigmoid(x))), P.negative(x), STABILISING),
+    Rule("exp_share",         P.divide(P.exp(u), P.add(P.exp(u), P.exp(v))), P.sigmoid(P.subtract(u, v)), STABILISING),
+    Rule("tanh_spelled",      P.divide(P.subtract(P.exp(x), P.exp(P.negative(x))), P.add(P.exp(x), P.exp(P.negative(x)))), P.tanh(x), STABILISING),
     Rule("softplus_difference", P.subtract(P.softplus(x), P.softplus(P.negative(x))), x, STABILISING),
     # ---- products and quotients ------------------------------------------------------------------
     Rule("log_exp_over",      P.log(P.divide(P.exp(u), y)),        P.subtract(u, P.log(y)), STABILISING, _nonnegative),

@@ -50,7 +50,7 @@ def _sum_chain(m: Match) -> Tensor:
 
 
 def _scalar_inside(m: Match) -> bool:
-    return m.a.ndim == 0 and m.y.ndim > 0
+    return m.a.ndim == 0 and m.x.ndim > 0 and m.y.ndim > 0
 
 
 def _two_scalars(m: Match) -> bool:

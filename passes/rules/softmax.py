@@ -13,7 +13,16 @@ from symgraph.ops import elementwise as e
 from symgraph.ops import reduction as r
 from symgraph.ops import shape as s
 from symgraph.passes.rebuild import rebuilt
-from symgraph.passes.rules.layout import Layout, aligned, constant_along, layout, replay, reshaped, same_values
+from symgraph.passes.rules.layout import (
+    Layout,
+    aligned,
+    constant_along,
+    is_one,
+    layout,
+    replay,
+    reshaped,
+    same_values,
+)
 from symgraph.passes.rules.pattern import P, Var, literal_of
 from symgraph.passes.rules.rule import FINITE_ONLY, STABILISING, Match, Rule
 from symgraph.tensor import Tensor, apply
@@ -36,7 +45,7 @@ def _beside(value: Tensor, found: Layout, core: Tensor, rank: int) -> tuple[int,
         return None
     reduced = found.source
     inner = layout(reduced.inputs[0], core)
-    if inner.source is not core or inner.stopped or sorted(_known(inner.axes)) != list(range(core.ndim)):
+    if inner.source is not core or inner.stopped or not _whole(inner, core):
         return None
     gone = reduced.attrs["axis"]
     kept = [inner.axes[k] for k in range(reduced.inputs[0].ndim) if k not in gone]
@@ -44,11 +53,18 @@ def _beside(value: Tensor, found: Layout, core: Tensor, rank: int) -> tuple[int,
     below = [None if k is None else kept[k] for k in aligned(found.axes, rank)]
     over = tuple(sorted(_known([inner.axes[k] for k in gone])))
     for top, bottom in zip(above, below, strict=True):
-        if bottom is None and top is not None and top not in over and core.shape[top] != 1:
+        if bottom is None and top is not None and top not in over and not is_one(core.shape[top]):
             return None
         if bottom is not None and bottom != top:
             return None
     return over if set(over) <= set(_known(above)) and not set(over) & set(_known(below)) else None
+
+
+def _whole(found: Layout, core: Tensor) -> bool:
+    """Whether every element of ``core`` is there, once."""
+    there = _known(found.axes)
+    missing = set(range(core.ndim)) - set(there)
+    return len(set(there)) == len(there) and all(is_one(core.shape[k]) for k in missing)
 
 
 def _known(axes: Iterable[int | None]) -> list[int]:
@@ -95,14 +111,24 @@ def _softmax_by_reciprocal(m: Match) -> Tensor | None:
 
 def _log_softmax(m: Match) -> Tensor | None:
     """x minus its own log-sum-exp."""
-    found = layout(m.node.inputs[1])
+    return _spelled_log_softmax(*m.node.inputs, m.node.ndim)
+
+
+def _log_softmax_reversed(m: Match) -> Tensor | None:
+    """The log-sum-exp of x minus x."""
+    found = _spelled_log_softmax(*m.node.inputs[::-1], m.node.ndim)
+    return None if found is None else f.negative(found)
+
+
+def _spelled_log_softmax(value: Tensor, level: Tensor, rank: int) -> Tensor | None:
+    found = layout(level)
     if found.source.op is not r.logsumexp:
         return None
     core = layout(found.source.inputs[0]).source
     for candidate in (found.source.inputs[0], core):
-        axes = _beside(m.x, found, candidate, m.node.ndim)
+        axes = _beside(value, found, candidate, rank)
         if axes:
-            return replay(m.x, candidate, f.log_softmax(candidate, axis=axes))
+            return replay(value, candidate, f.log_softmax(candidate, axis=axes))
     return None
 
 
@@ -148,10 +174,11 @@ def _harmless_shift(m: Match) -> bool:
 def _add_back(m: Match) -> Tensor | None:
     """logsumexp(x - c), laid out somehow, plus the same c."""
     axes = m.s.attrs["axis"]
-    if m.x.shape != m.s.inputs[0].shape or not constant_along(m.b, axes, m.x.ndim) or m.b.ndim != m.x.ndim:
+    if m.x.shape != m.s.inputs[0].shape or not constant_along(m.b, axes, m.x.ndim):
         return None
     level = next(i for i in m.node.inputs if i is not m.y)
-    if not same_values(m.b, m.y, axes) or not (_is_maximum(m.b, m.x) or m.facts.finite(m.b)):
+    same = m.b is m.y if m.b.ndim == 0 else m.b.ndim == m.x.ndim and same_values(m.b, m.y, axes)
+    if not same or not (_is_maximum(m.b, m.x) or m.facts.finite(m.b)):
         return None
     return reshaped(f.logsumexp(m.x, axis=axes), level.shape)
 
@@ -230,6 +257,8 @@ SOFTMAX: tuple[Rule, ...] = (
     Rule("logsumexp_scaled",   P.log(P.multiply(c, P.sum(P.exp(u)).named("s"))), _logsumexp_scaled, STABILISING, lambda m: m.facts.positive(m.c)),
     Rule("log_softmax_spelled", P.subtract(x, P.expand_dims(y)),       _log_softmax,          STABILISING),
     Rule("log_softmax_vector", P.subtract(x, P.logsumexp(y)),          _log_softmax,          STABILISING),
+    Rule("log_softmax_reversed", P.subtract(P.expand_dims(y), x),      _log_softmax_reversed, STABILISING),
+    Rule("log_softmax_reversed_vector", P.subtract(P.logsumexp(y), x), _log_softmax_reversed, STABILISING),
     Rule("log_of_softmax",     P.log(P.softmax(x)),                    lambda m: f.log_softmax(m.x, axis=m.node.inputs[0].attrs["axis"]), STABILISING),
     Rule("softmax_factor",     P.multiply(P.exp(u).named("e"), y),     _softmax_factor,       STABILISING),
     # ---- shifts ----------------------------------------------------------------------------------

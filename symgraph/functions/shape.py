@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.errors import ShapeError, UsageError
+from symgraph.errors import DTypeError, ShapeError, UsageError
 from symgraph.functions.axes import one_axis, some_axes
-from symgraph.functions.variables import as_tensor, as_tensors, number, promoted
+from symgraph.functions.variables import as_tensor, as_tensors, cast, number, promoted
 from symgraph.ops import shape as ops
 from symgraph.sizes import Dim, Size, differ, divide_exactly, floordiv, maximum, minimum, product
 from symgraph.tensor import Tensor, apply, describe
-from symgraph.types import broadcast_shapes, shape_text
+from symgraph.types import broadcast_shapes, promote, shape_text
 
 
 def as_dims(what: str, shape: Any, signed: bool = False) -> tuple[Dim, ...]:
@@ -100,6 +100,8 @@ def squeeze(x: Any, /, axis: Any = None) -> Tensor:
 def permute_dims(x: Any, /, axes: Any) -> Tensor:
     """x with its axes in the order ``axes``."""
     t = as_tensor(x, "permute_dims")
+    if isinstance(axes, (int, np.integer)):
+        raise UsageError(f"permute_dims: axes={axes!r} is not a tuple; list all {t.ndim} axes")
     order = tuple(one_axis("permute_dims", a, t.ndim, t) for a in axes)
     if order == tuple(range(t.ndim)):
         return t
@@ -317,10 +319,28 @@ def pad(x: Any, pad_width: Any, /, mode: str = "constant", constant_values: Any 
             f"pad: mode={mode!r} is not supported; use 'constant', or sg.concat with pieces of x"
         )
     pairs = _pad_pairs(pad_width, t)
-    fill = constant_values if isinstance(constant_values, Tensor) else None
-    value = fill if fill is not None else number(constant_values, t.dtype)
+    value = _fill_value(constant_values, t)
     shape = tuple(lo + n + hi for (lo, hi), n in zip(pairs, t.shape, strict=True))
     return place_node(t, value, tuple(lo for lo, _ in pairs), (1,) * t.ndim, shape)
+
+
+def _fill_value(value: Any, t: Tensor) -> Tensor:
+    """One value of t's dtype: numbers convert as they do in NumPy, tensors must fit."""
+    if isinstance(value, (bool, int, float, np.number)):
+        return number(value, t.dtype)
+    fill = as_tensor(value, "pad")
+    if fill.ndim != 0:
+        raise ShapeError(
+            f"pad: constant_values has shape {shape_text(fill.shape)}; give one number, and pad "
+            "again for others"
+        )
+    wanted, _ = promote((t.dtype, False), (fill.dtype, fill.type.weak))
+    if wanted != t.dtype:
+        raise DTypeError(
+            f"pad: constant_values is {fill.dtype.name}, {describe(t)} is {t.dtype.name}; cast "
+            "one with astype"
+        )
+    return cast(fill, t.dtype)
 
 
 def _pad_pairs(width: Any, x: Tensor) -> list[tuple[Dim, Dim]]:

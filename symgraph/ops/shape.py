@@ -132,6 +132,8 @@ def _infer_place(types: tuple[TensorType, ...], attrs: Attrs, equations: Equatio
     x, fill = types
     if x.dtype != fill.dtype:
         raise DTypeError(f"place: the fill is {fill.dtype.name}, the array {x.dtype.name}")
+    if fill.ndim != 0:
+        raise ShapeError(f"place: the fill has shape {shape_text(fill.shape)}, not ()")
     _check_starts(attrs["shape"], attrs, equations)
     return TensorType(x.dtype, attrs["shape"])
 

@@ -10,6 +10,7 @@ given by ``--python jax=/path/to/python`` or the variable ``SYMGRAPH_BENCH_JAX``
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
@@ -93,21 +94,18 @@ def measure(options: argparse.Namespace, log: Path) -> tuple[list[Row], dict[str
         return Worker(name, pythons[name], log)
 
     rows: list[Row] = []
-    workers = {name: start(name).__enter__() for name in names}
-    try:
+    with contextlib.ExitStack() as stack:
+        workers = {name: stack.enter_context(start(name)) for name in names}
         about = {name: worker.ask("load") for name, worker in workers.items()}
         for worker in workers.values():
             worker.ask("warm_up")
         for case in chosen(CASES, options):
             print(f"{case.name} ...", file=sys.stderr, flush=True)
             rows.append(measure_calls(case, workers, plan))
-    finally:
-        for worker in workers.values():
-            worker.__exit__()
     cold = [] if options.no_cold else chosen(COLD, options)
     if cold:
         print("fresh processes ...", file=sys.stderr, flush=True)
-        rows += measure_cold(cold, names, start, plan)[0]
+        rows += measure_cold(cold, names, start, plan)
     return rows, about
 
 

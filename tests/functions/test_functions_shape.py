@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import symgraph as sg
-from symgraph.errors import ShapeError, SymgraphError, UsageError
+from symgraph.errors import DTypeError, ShapeError, SymgraphError, UsageError
 
 Array = np.ndarray[Any, Any]
 SEED = 20260315
@@ -75,12 +75,28 @@ def test_pad(width: Any, fill: float) -> None:
     )  # fmt: skip
 
 
+def test_pad_with_a_variable() -> None:
+    """Its gradient is the sum of the border, whatever stands inside."""
+    x, v = sg.vector("x", shape="n"), sg.scalar("v")
+    y = sg.pad(x, (1, 2), constant_values=v)
+    weights = np.array([1.0, np.inf, 1e300, 2.0, 3.0])
+    out = run([y, sg.vjp(y, v, weights)], (x, np.zeros(2)), (v, 7.0))
+    assert out[0].tolist() == [7.0, 0.0, 0.0, 7.0, 7.0]
+    assert out[1] == 6.0
+    single = sg.pad(x.astype("float32"), 1, constant_values=x.shape[0])
+    assert run(single, (x, np.zeros(2))).tolist() == [2.0, 0.0, 0.0, 2.0]
+
+
 def test_pad_refuses() -> None:
     x = sg.matrix("x", shape=(2, 3))
     with pytest.raises(ShapeError, match="negative"):
         sg.pad(x, -1)
     with pytest.raises(ShapeError, match="3 pairs"):
         sg.pad(x, ((1, 1), (1, 1), (1, 1)))
+    with pytest.raises(ShapeError, match=r"\(2,\)"):
+        sg.pad(x, 1, constant_values=(0, 1))
+    with pytest.raises(DTypeError, match="float32"):
+        sg.pad(x.astype("float32"), 1, constant_values=sg.scalar("v"))
     with pytest.raises(UsageError, match="mode='edge'"):
         sg.pad(x, 1, mode="edge")
 
@@ -175,6 +191,7 @@ def test_moving_axes_refuses() -> None:
     x = sg.tensor("x", shape=(2, 3, 4))
     calls: tuple[Callable[[], Any], ...] = (
         lambda: sg.permute_dims(x, (0, 1)), lambda: sg.permute_dims(x, (0, 0, 1)),
+        lambda: sg.permute_dims(x, 0),
         lambda: sg.moveaxis(x, (0, 1), (2, 2)), lambda: sg.moveaxis(x, 0, 3),
         lambda: sg.squeeze(x, 1), lambda: sg.expand_dims(x, 4), lambda: sg.expand_dims(x, (0, 0)),
         lambda: sg.broadcast_to(x, (3, 4)), lambda: sg.broadcast_to(x, (2, 3, 5)),

@@ -105,6 +105,8 @@ EXAMPLES: dict[str, Example] = {
     "logsumexp_scaled":   lambda x, y, z, k: sg.log(0.25 * sg.sum(sg.exp(x), axis=1)),
     "log_softmax_spelled": lambda x, y, z, k: x - sg.logsumexp(x, axis=1, keepdims=True),
     "log_softmax_vector": lambda x, y, z, k: x.T - sg.logsumexp(x, axis=1),
+    "log_softmax_reversed": lambda x, y, z, k: sg.logsumexp(x, axis=1, keepdims=True) - x,
+    "log_softmax_reversed_vector": lambda x, y, z, k: sg.logsumexp(x, axis=1) - x.T,
     "log_of_softmax":     lambda x, y, z, k: sg.log(sg.softmax(x)),
     "softmax_shift":      lambda x, y, z, k: sg.softmax(x - _top(x)),
     "softmax_shift_added": lambda x, y, z, k: sg.softmax(x + number(3, x.dtype)),

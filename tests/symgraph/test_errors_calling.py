@@ -14,7 +14,7 @@ from misuse import Misuse, check
 import symgraph as sg
 from symgraph.errors import DTypeError, IndexRangeError, NonFiniteError, ShapeError, UsageError
 
-BACKENDS = ("reference",)
+BACKENDS = ("reference", "llvm")
 
 x = sg.matrix("x", shape=("n", 3))
 y = sg.vector("y", shape="n")

@@ -36,9 +36,9 @@ class Cell:
         return statistics.median(self.samples) if self.samples else None
 
     def take(self, answer: Mapping[str, Any]) -> None:
-        """Note how a build went."""
-        self.failed = answer.get("failed", "")
-        self.left_out = answer.get("left_out", False)
+        """Note how a request went; the first failure stays."""
+        self.failed = self.failed or answer.get("failed", "")
+        self.left_out = self.left_out or answer.get("left_out", False)
         self.error = max(self.error, answer.get("error", 0.0))
         self.wrong = self.wrong or answer.get("wrong", "")
 
@@ -92,61 +92,57 @@ def measure_calls(case: Case, workers: Mapping[str, Worker], plan: Plan) -> Row:
             row.cells[name].take(worker.ask("build", plan.limit, case=case.name, folder=folder))
     live = [name for name in workers if not row.cells[name].failed]
     for name in live:
-        row.cells[name].take(
-            workers[name].ask("time", plan.limit, seconds=0) | _judged(row.cells[name])
-        )
+        row.cells[name].take(workers[name].ask("settle", plan.limit))
     for _, name in in_turn([n for n in live if not row.cells[n].failed], plan.rounds):
         answer = workers[name].ask("time", plan.limit, seconds=plan.slot)
-        row.cells[name].failed = answer.get("failed", "")
+        row.cells[name].take(answer)
         row.cells[name].samples += answer.get("samples", [])
     return row
 
 
-def _judged(cell: Cell) -> dict[str, Any]:
-    return {"error": cell.error, "wrong": cell.wrong}
+class _Fresh:
+    """Fresh processes: what they say of themselves, and how long their first steps take."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.imports = Row("import", {n: Cell() for n in names})
+        self.setup = Row("first trivial function", {n: Cell() for n in names})
+        self.compiles: dict[str, bool] = {}
+
+    def opened(self, worker: Worker) -> bool:
+        """Import the library and make its first function; False where that fails."""
+        for row, do in ((self.imports, "load"), (self.setup, "warm_up")):
+            cell, answer = row.cells[worker.name], worker.ask(do)
+            cell.take(answer)
+            if cell.failed:
+                return False
+            if self.compiles.setdefault(worker.name, answer.get("compiles", False)) or do == "load":
+                cell.samples.append(answer["seconds"])
+        return True
 
 
 def measure_cold(
     cases: Sequence[Case], names: Sequence[str], start: Start, plan: Plan
-) -> tuple[list[Row], dict[str, dict[str, Any]]]:
+) -> list[Row]:
     """Import, one-off set-up, and each case from expression to first result, in fresh processes.
 
-    Returns the rows and what each library says of itself. Libraries that make no functions ahead of
-    the call have no compile times.
+    Libraries that make no functions ahead of the call have no compile times.
     """
-    imports, setup = (
-        Row(label, {n: Cell() for n in names}) for label in ("import", "first trivial function")
-    )
-    rows, about = [imports, setup], dict[str, dict[str, Any]]()
-
-    def fresh(name: str, worker: Worker) -> bool:
-        for row, do in ((imports, "load"), (setup, "warm_up")):
-            answer = worker.ask(do)
-            row.cells[name].take(answer)
-            if row.cells[name].failed:
-                return False
-            about.setdefault(name, answer)
-            if row is imports or about[name]["compiles"]:
-                row.cells[name].samples.append(answer["seconds"])
-        return True
-
+    fresh = _Fresh(names)
     for _, name in in_turn(names, plan.rounds):
         with start(name) as worker:
-            fresh(name, worker)
+            fresh.opened(worker)
+    rows = [fresh.imports, fresh.setup]
     for case in cases:
         row = Row(case.name, {n: Cell() for n in names})
-        rows.append(row)
         with _Arrays(case) as folder:
-            for k, name in in_turn(
-                [n for n in names if about.get(n, {}).get("compiles")], plan.rounds
-            ):
+            for _, name in in_turn([n for n in names if fresh.compiles.get(n)], plan.rounds):
                 cell = row.cells[name]
-                if cell.failed or (k and sum(cell.samples) > 3):
+                if cell.failed or sum(cell.samples) > 3:
                     continue  # slow ones need no second look
                 with start(name) as worker:
-                    if not fresh(name, worker):
-                        continue
-                    answer = worker.ask("build", plan.limit, case=case.name, folder=folder)
-                    cell.take(answer)
-                    cell.samples += [answer["seconds"]] if "seconds" in answer else []
-    return rows, about
+                    if fresh.opened(worker):
+                        answer = worker.ask("build", plan.limit, case=case.name, folder=folder)
+                        cell.take(answer)
+                        cell.samples += [answer["seconds"]] if "seconds" in answer else []
+        rows.append(row)
+    return rows

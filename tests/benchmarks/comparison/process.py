@@ -25,7 +25,7 @@ ONE_THREAD = (
 
 
 def environment(cache: str) -> dict[str, str]:
-    """A worker's environment: one thread everywhere, caches in an empty folder of its own."""
+    """A worker's environment: one thread everywhere, no pins, caches in an empty folder."""
     kept = {k: v for k, v in os.environ.items() if k not in PINS}
     kept.update(dict.fromkeys(ONE_THREAD, "1"))
     kept["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
@@ -81,7 +81,7 @@ class Worker:
             self.process = None
 
     def ask(self, do: str, limit: float = 60, **request: Any) -> dict[str, Any]:
-        """The worker's answer; ``{"failed": why}`` after ``limit`` seconds or if the process ended."""
+        """The worker's answer; ``{"failed": why}`` after ``limit`` seconds or if it ended."""
         process = self.process
         if process is None or process.stdin is None:
             return {"failed": "the process has ended", "left_out": True}

@@ -58,7 +58,8 @@ def table(rows: Sequence[Row], names: Sequence[str]) -> str:
     """The rows in markdown, a column per library, the ratio last."""
     lines = [["case", *(TITLES[n] for n in names), "symgraph / best peer"]]
     lines += [
-        [row.name, *(cell_text(row.cells.get(n, Cell())) for n in names), ratio(row)] for row in rows
+        [row.name, *(cell_text(row.cells.get(n, Cell())) for n in names), ratio(row)]
+        for row in rows
     ]
     widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
     lines.insert(1, ["-" * w for w in widths])
@@ -94,9 +95,12 @@ def processor() -> str:
 
 def machine(about: Mapping[str, Mapping[str, Any]]) -> str:
     """What the numbers were measured on: processor, system, load, versions; always one thread."""
-    versions = ", ".join(f"{TITLES[n]} {a['version']}" for n, a in about.items())
+    versions = ", ".join(
+        f"{TITLES[n]} {a.get('version', 'not loaded: ' + str(a.get('failed')))}"
+        for n, a in about.items()
+    )
     load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
     return (
-        f"{processor()}; {platform.system()}, Python {platform.python_version()}; one thread; "
-        f"load average at the end {load}.\n{versions}."
+        f"{processor()}; {platform.system()}, Python {platform.python_version()}; "
+        f"one thread on one core; load average at the end {load}.\n{versions}."
     )

@@ -1,6 +1,7 @@
 """The process around one library: ``python -m comparison.worker NAME``, one JSON object per line.
 
-Requests: ``load``, ``warm_up``, ``build`` (case, folder with its arrays), ``time`` (seconds).
+Requests: ``load``, ``warm_up``, ``build`` (case, folder with its arrays), ``settle``,
+``time`` (seconds).
 Answers carry ``seconds`` and what the request asked for, or ``failed`` with a reason. Only the
 standard library is imported before ``load``, so that the time of the import is the library's own.
 """
@@ -20,7 +21,7 @@ from typing import Any
 from comparison.cases import BY_NAME
 from comparison.library import Library, NotWritten, open_library
 
-__all__ = ["Session", "main", "samples", "turns"]
+__all__ = ["Session", "main", "pin", "samples", "turns"]
 
 #: One sample lasts at least this long (s), so that the clock's own cost does not show.
 SAMPLE = 2e-4
@@ -92,11 +93,15 @@ class Session:
         self.call = call
         return {"seconds": spent, "error": error, "wrong": wrong}
 
-    def time(self, seconds: float) -> dict[str, Any]:
+    def settle(self) -> dict[str, Any]:
+        """Find how many calls make a sample."""
         assert self.call is not None
-        if seconds == 0:
-            self.count = turns(self.call)
-            return {"turns": self.count}
+        self.count = turns(self.call)
+        return {"turns": self.count}
+
+    def time(self, seconds: float) -> dict[str, Any]:
+        """Samples (seconds per call) over a slot of so many seconds."""
+        assert self.call is not None
         return {"samples": samples(self.call, self.count, seconds)}
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -104,8 +109,8 @@ class Session:
         handler: Callable[..., dict[str, Any]] = getattr(self, request.pop("do"))
         try:
             return handler(**request)
-        except NotWritten as reason:
-            return {"failed": str(reason), "left_out": True}
+        except NotWritten as error:
+            return {"failed": str(error), "left_out": True}
         except Exception as error:
             traceback.print_exc()
             reason = next(iter(str(error).splitlines()), "")
@@ -119,7 +124,14 @@ def _arrays(file: Path) -> dict[str, Any]:
         return {name: stored[name] for name in stored.files}
 
 
+def pin() -> None:
+    """Stay on one core, the last allowed one: thread variables alone do not hold every library."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
 def main() -> None:
+    pin()
     replies = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what libraries print must not mix with the answers
     session = Session(open_library(sys.argv[1]))

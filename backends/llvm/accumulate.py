@@ -1,0 +1,122 @@
+"""What a pass over the inner axes carries along: one accumulator per reduction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from symgraph.backends.llvm import reduction as red
+from symgraph.backends.llvm.builder import Builder, Value, vector_type
+from symgraph.backends.llvm.loops import Nest
+from symgraph.backends.llvm.memory_access import lane_indices
+from symgraph.backends.llvm.scalars import register_type
+from symgraph.op import Op
+from symgraph.types import DType
+
+__all__ = ["Accumulators", "Host", "Point"]
+
+
+@dataclass(slots=True)
+class Point:
+    """What is known at one point of the nest: loop indices, row and full values."""
+
+    index: dict[int, Value] = field(default_factory=dict)
+    rows: dict[int, Value] = field(default_factory=dict)
+    mask: Value | None = None
+
+
+class Host(Protocol):
+    """What accumulators need of the emitter they belong to."""
+
+    b: Builder
+    nest: Nest
+    lanes: int
+    inner_vector: bool
+
+    def as_lanes(self, v: Value, lanes: int) -> Value: ...
+
+    def lookup(self, k: int, scope: Point, local: dict[int, Value]) -> Value: ...
+
+
+class Accumulators:
+    """The carried values of one pass: a value per reduction, two for compensated sums and positions."""
+
+    def __init__(self, e: Host, reductions: list[int]) -> None:
+        self.e, self.reductions = e, reductions
+        self.ops = [e.nest.items[k].node.op for k in reductions]  # type: ignore[union-attr]
+        self.dtypes = [e.nest.items[e.nest.items[k].args[0]].dtype for k in reductions]
+        self.compensates = any(
+            red.is_compensated(op, d) for op, d in zip(self.ops, self.dtypes, strict=True)
+        )
+
+    def initial(self) -> list[Value]:
+        b, lanes, out = self.e.b, self.e.lanes, []
+        for op, dtype in zip(self.ops, self.dtypes, strict=True):
+            type_ = vector_type(register_type(dtype), lanes)
+            out.append(red.identity(b, op, dtype, type_))
+            if red.is_compensated(op, dtype):
+                out.append(b.const(type_, 0))
+            elif red.is_position(op):
+                out.append(b.const(vector_type("i64", lanes), 0))
+        return out
+
+    def _slots(self) -> Iterator[tuple[int, Op, DType, int]]:
+        at = 0
+        for k, op, dtype in zip(self.reductions, self.ops, self.dtypes, strict=True):
+            yield k, op, dtype, at
+            at += 2 if red.is_compensated(op, dtype) or red.is_position(op) else 1
+
+    def open_block(self, carried: list[Value]) -> list[Value]:
+        """Carried values inside a block: compensated sums restart from zero."""
+        out = list(carried)
+        for _, op, dtype, at in self._slots():
+            if red.is_compensated(op, dtype):
+                out[at] = self.e.b.const(carried[at].type, 0)
+        return out
+
+    def close_block(self, before: list[Value], inside: list[Value]) -> list[Value]:
+        out = list(inside)
+        for _, op, dtype, at in self._slots():
+            if red.is_compensated(op, dtype):
+                out[at], out[at + 1] = red.two_sum(self.e.b, before[at], before[at + 1], inside[at])
+        return out
+
+    def step(self, scope: Point, local: dict[int, Value], carried: list[Value]) -> list[Value]:
+        e, b, out = self.e, self.e.b, list(carried)
+        mask = scope.mask if e.inner_vector else None
+        for k, op, dtype, at in self._slots():
+            value = e.as_lanes(e.lookup(e.nest.items[k].args[0], scope, local), e.lanes)
+            if mask is not None:
+                value = b.select(mask, value, red.identity(b, op, dtype, value.type))
+            if red.is_position(op):
+                out[at], out[at + 1] = self.track(op, dtype, value, scope, carried[at], carried[at + 1])
+            else:
+                out[at] = red.combine(b, op, dtype, carried[at], value)
+        return out
+
+    def track(
+        self, op: Op, dtype: DType, value: Value, scope: Point, best: Value, at: Value
+    ) -> tuple[Value, Value]:
+        e, b = self.e, self.e.b
+        (axis,) = e.nest.inner
+        here = b.splat(scope.index[axis], e.lanes)
+        if e.inner_vector and e.lanes > 1:
+            here = b.add(here, lane_indices(b, e.lanes))
+        wins = red.better(b, op, dtype, value, best)
+        return b.select(wins, value, best), b.select(wins, here, at)
+
+    def finish(self, carried: list[Value]) -> Iterator[tuple[int, Value]]:
+        e, b = self.e, self.e.b
+        for k, op, dtype, at in self._slots():
+            value = carried[at]
+            if red.is_position(op):
+                place = carried[at + 1]
+                yield k, red.first_best(b, op, dtype, value, place) if e.inner_vector else place
+            elif red.is_compensated(op, dtype):
+                high, low = value, carried[at + 1]
+                if e.inner_vector:
+                    high, low = (red.horizontal(b, op, dtype, x) for x in (high, low))
+                yield k, red.settle(b, high, low)
+            else:
+                yield k, red.horizontal(b, op, dtype, value) if e.inner_vector else value
