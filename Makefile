@@ -20,7 +20,8 @@ demo: $(STAMP) ## train a network on handwritten digits and show what symgraph s
 check: $(STAMP) ## ruff, mypy --strict, doctests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy -p symgraph
+	$(BIN)/mypy tests examples
 	$(BIN)/python -m pytest --doctest-modules symgraph -q -p no:cacheprovider
 
 test: check ## every check and every test

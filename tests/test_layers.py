@@ -24,6 +24,7 @@ LAYERS = (
     ("symgraph.types",),
     ("symgraph.op", "symgraph.origins", "symgraph.cell"),
     ("symgraph.ops",),
+    ("symgraph.variable",),
     ("symgraph.tensor",),
     ("symgraph.graph",),
     ("symgraph.functions",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -40,9 +41,17 @@ def run(*command: str, cwd: Path, path: Path | None = None) -> str:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the sdist, and the wheel made from it."""
-    folder = tmp_path_factory.mktemp("dist")
-    command = ("-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT))
+    """A folder with the sdist, and the wheel made from it.
+
+    They are built from a copy, so that nothing an earlier build left in the checkout gets in.
+    """
+    copy, folder = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("dist")
+    for name in ("symgraph", "passes", "backends"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, copy / name, symlinks=True, ignore=ignored)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy)
+    command = ("-m", "build", "--no-isolation", "--outdir", str(folder), str(copy))
     run(sys.executable, *command, cwd=folder)
     return folder
 

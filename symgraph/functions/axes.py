@@ -17,16 +17,19 @@ def one_axis(what: str, axis: Any, ndim: int, x: Tensor | None = None) -> int:
     Raises:
         ShapeError: out of range. UsageError: not an integer.
     """
-    of = f" of {describe(x)}" if x is not None else ""
     if isinstance(axis, bool) or not hasattr(axis, "__index__"):
         raise UsageError(
-            f"{what}{of}: axis={axis!r} is not an int; count axes from 0, or from the end with -1"
+            f"{what}{_of(x)}: axis={axis!r} is not an int; count axes from 0, or from the end with -1"
         )
     k = operator.index(axis)
     if not -ndim <= k < ndim:
         valid = f"; use {-ndim} to {ndim - 1}" if ndim else ""
-        raise ShapeError(f"{what}: axis {k} is out of range for the {ndim} axes{of}{valid}")
+        raise ShapeError(f"{what}: axis {k} is out of range for the {ndim} axes{_of(x)}{valid}")
     return k % ndim
+
+
+def _of(x: Tensor | None) -> str:
+    return f" of {describe(x)}" if x is not None else ""
 
 
 def some_axes(what: str, axis: Any, ndim: int, x: Tensor | None = None) -> tuple[int, ...]:

@@ -327,7 +327,7 @@ def pad(x: Any, pad_width: Any, /, mode: str = "constant", constant_values: Any 
 def _fill_value(value: Any, t: Tensor) -> Tensor:
     """One value of t's dtype: numbers convert as they do in NumPy, tensors must fit."""
     if isinstance(value, (bool, int, float, np.number)):
-        return number(value, t.dtype)
+        return number(value.item() if isinstance(value, np.number) else value, t.dtype)
     fill = as_tensor(value, "pad")
     if fill.ndim != 0:
         raise ShapeError(

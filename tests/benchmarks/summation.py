@@ -1,7 +1,7 @@
 """Rounding errors of float32 sums beside NumPy: over a row, and over columns.
 
-Run ``python tests/benchmarks/summation.py``. The unit is 2**-24 times the sum of magnitudes, so that
-1 is about one rounding of the result; a number is the mean over repetitions, against ``math.fsum``.
+Run ``python tests/benchmarks/summation.py``. The unit is 2**-24 times the sum of magnitudes, so
+that 1 is about one rounding of the result; a number is a mean of errors against ``math.fsum``.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from symgraph.graph import Graph, topological
 Array = np.ndarray[Any, Any]
 
 #: The backend of every test in this folder.
-BACKEND = "reference"
+BACKEND = "llvm"
 #: And the pipeline.
 PASSES = "default"
 #: Where an operation has no native code, only a NumPy value.

@@ -7,7 +7,7 @@ from typing import Any
 
 import symgraph as sg
 
-BACKEND = "reference"
+BACKEND = "llvm"
 #: And the pipeline.
 PASSES = "default"
 

@@ -166,7 +166,8 @@ def _unary_rows() -> Iterator[Case]:
 def _binary_rows() -> Iterator[Case]:
     for name, oracle, (left, right), dtypes, ulps, order in BINARY:
         build = getattr(sg, name)
-        facts: dict[str, Any] = {"ulps": ulps, "order": order}
+        # log(exp(a) + exp(b)) crosses zero; there the error of the larger operand remains.
+        facts: dict[str, Any] = {"ulps": ulps, "order": order, "regrouped": name == "logaddexp"}
         yield row(name, build, oracle, left, right, dtypes=dtypes, **facts)
         column, line = Arg(("n", 1), left.draw, left.ints), Arg((3,), right.draw, right.ints)
         yield row(name, build, oracle, column, line, label="stretched", dtypes=dtypes[:1], **facts)

@@ -1,0 +1,93 @@
+"""Random graphs: native code against NumPy, simplified against as written, gradients against differences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from agreement import allowances, assert_close
+from hypothesis import HealthCheck, assume, given, settings
+from random_graphs import Example, examples
+
+import symgraph as sg
+from symgraph.errors import GradientError, SymgraphError
+
+SETTINGS: dict[str, Any] = {
+    "derandomize": True,
+    "deadline": None,
+    "database": None,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+}
+
+
+def outcome(f: sg.Function, example: Example) -> Any:
+    """The results, or the class of the error the call raised."""
+    try:
+        return f(*[a.copy() for a in example.arrays])
+    except SymgraphError as error:
+        return type(error)
+
+
+def compare(example: Example, first: sg.Function, second: sg.Function) -> None:
+    """Both functions give the same results, or refuse alike."""
+    want, got = outcome(first, example), outcome(second, example)
+    if isinstance(want, type) or isinstance(got, type):
+        assert want is got
+        return
+    allowed = allowances(first, example.arrays)
+    for g, w, a in zip(got, want, allowed, strict=True):
+        assert_close(g, w, a)
+
+
+def compiled(example: Example, passes: Any, backend: str) -> sg.Function:
+    return sg.function(example.inputs, example.outputs, passes=passes, backend=backend)
+
+
+@settings(max_examples=100, **SETTINGS)
+@given(examples())
+def test_native_code_agrees_with_numpy(example: Example) -> None:
+    compare(example, compiled(example, (), "reference"), compiled(example, (), "llvm"))
+
+
+@settings(max_examples=60, **SETTINGS)
+@given(examples())
+def test_simplified_native_code_agrees_with_numpy(example: Example) -> None:
+    compare(example, compiled(example, "default", "reference"), compiled(example, "default", "llvm"))
+
+
+@settings(max_examples=100, **SETTINGS)
+@given(examples())
+def test_simplified_agrees_with_what_was_written(example: Example) -> None:
+    compare(example, compiled(example, (), "reference"), compiled(example, "default", "reference"))
+
+
+# ---- derivatives ---------------------------------------------------------------------------------
+
+
+def slope(f: sg.Function, example: Example, direction: np.ndarray[Any, Any], h: float) -> float:
+    x, *others = example.arrays
+    return (float(f(x + h * direction, *others)) - float(f(x - h * direction, *others))) / (2 * h)
+
+
+@settings(max_examples=100, **SETTINGS)
+@given(examples(smooth=True, steps=8))
+def test_gradients_agree_with_differences(example: Example) -> None:
+    x, (out,) = example.inputs[0], example.outputs
+    assume(out.dtype == np.float64)
+    cost = sg.sum(out * sg.cos(sg.reshape(sg.arange(out.size, dtype="float64"), out.shape)))
+    try:
+        gradient = sg.grad(cost, x, disconnected="zero")
+    except GradientError:
+        assume(False)
+    value = sg.function(example.inputs, cost, passes=(), backend="reference")
+    derivative = sg.function(example.inputs, gradient, passes=(), backend="llvm")
+    direction = np.random.default_rng(1).uniform(-1, 1, example.arrays[0].shape)
+    try:
+        got = float(np.sum(derivative(*example.arrays) * direction))
+    except SymgraphError:
+        assume(False)
+    with np.errstate(all="ignore"):
+        near, far = (slope(value, example, direction, h) for h in (1e-5, 2e-5))
+        size = abs(float(value(*example.arrays)))
+    assume(np.isfinite(near) and np.isfinite(far) and abs(near) < 1e8 and size < 1e8)
+    assert abs(got - near) <= 20 * abs(near - far) + 1e-5 * (abs(near) + size * 1e-3 + 1e-3)
