@@ -41,10 +41,16 @@ _SAFE = (1e-30, 1e30)
 class Facts:
     """Facts about the nodes of one run, each found once."""
 
-    __slots__ = ("_memo",)
+    __slots__ = ("_memo", "_twins")
 
     def __init__(self) -> None:
         self._memo: dict[tuple[str, Tensor], Any] = {}
+        self._twins: dict[Any, Tensor] = {}
+
+    def first_of_twins(self, x: Tensor) -> Tensor:
+        """The first node asked about that has x's operation and its two operands, in either order."""
+        a, b = x.inputs
+        return self._twins.setdefault((x.op, a, b), self._twins.get((x.op, b, a), x))
 
     def _once(self, name: str, x: Tensor, find: Callable[[], Found]) -> Found:
         key = (name, x)
@@ -161,7 +167,15 @@ def _finite(x: Tensor, depth: int) -> bool:
     ins, deeper = x.inputs, depth - 1
     if x.op is e.astype:
         return ins[0].dtype.kind != "f"
-    if x.op in (s.reshape, s.permute_dims, s.expand_dims, s.squeeze, s.broadcast_to, s.slice_, index.gather):
+    if x.op in (
+        s.reshape,
+        s.permute_dims,
+        s.expand_dims,
+        s.squeeze,
+        s.broadcast_to,
+        s.slice_,
+        index.gather,
+    ):
         return _finite(ins[0], deeper)
     if x.op in (e.negative, e.abs_, e.sign, e.stop_gradient):
         return _finite(ins[0], deeper)
@@ -206,7 +220,11 @@ def one_hot_axes(x: Tensor) -> tuple[int, Tensor, Dim] | None:
             continue
         axis, n = found
         at = axis - (x.ndim - index_.ndim)
-        if (at < 0 or _is_one(index_.shape[at])) and x.shape[axis] == n and _counts_to(line.dtype, n):
+        if (
+            (at < 0 or _is_one(index_.shape[at]))
+            and x.shape[axis] == n
+            and _counts_to(line.dtype, n)
+        ):
             return axis, index_, n
     return None
 
@@ -238,7 +256,9 @@ def _sums_to_one(x: Tensor, axes: tuple[int, ...]) -> bool:
         return _sums_to_one(x.inputs[0], axes)
     value = _value(x)
     if value is not None:
-        return value.dtype.kind == "f" and bool((value.sum(axis=axes) == 1).all() and np.isfinite(value).all())
+        return value.dtype.kind == "f" and bool(
+            (value.sum(axis=axes) == 1).all() and np.isfinite(value).all()
+        )
     if x.op is e.astype and x.inputs[0].dtype.kind == "b":
         found = one_hot_axes(x.inputs[0])
         return found is not None and (found[0],) == axes and _in_range(found[1], found[2], DEPTH)

@@ -83,5 +83,10 @@ def apply_passes(
             before, start = graph, time.perf_counter()
             graph = step(graph)
             if observer is not None:
-                observer(getattr(step, "__name__", repr(step)), before, graph, time.perf_counter() - start)
+                observer(
+                    getattr(step, "__name__", repr(step)),
+                    before,
+                    graph,
+                    time.perf_counter() - start,
+                )
     return graph, rewrites

@@ -20,7 +20,8 @@ def rebuilt(node: Tensor, inputs: tuple[Tensor, ...]) -> Tensor:
 
 
 def substitute(outputs: Sequence[Tensor], replacements: Mapping[Tensor, Tensor]) -> list[Tensor]:
-    """The outputs with variables replaced, all at once; what a replacement depends on is kept as it is."""
+    """The outputs with variables replaced, all at once; what a replacement depends on is kept
+    as it is."""
     done: dict[Tensor, Tensor] = dict(replacements)
     for node in topological(outputs):
         if node not in done:

@@ -24,7 +24,12 @@ def remove_dead(graph: Graph) -> Graph:
     0
     """
     reachable = successor(graph, graph.outputs)
-    alone = {item: single for node in reachable if node.op in SINGLES for item, single in _alone(reachable, node)}
+    alone = {
+        item: single
+        for node in reachable
+        if node.op in SINGLES
+        for item, single in _alone(reachable, node)
+    }
     if alone:
         return successor(graph, substitute(graph.outputs, alone))
     return reachable if len(reachable) < len(graph) else graph

@@ -30,7 +30,9 @@ class Rewrite:
 
     def __str__(self) -> str:
         where = f" ({self.line})" if self.line is not None else ""
-        return f"{self.pass_name}: {self.rule} [{self.contract}]: {self.before} -> {self.after}{where}"
+        return (
+            f"{self.pass_name}: {self.rule} [{self.contract}]: {self.before} -> {self.after}{where}"
+        )
 
 
 class _State(threading.local):

@@ -1,4 +1,5 @@
-"""Shared variables as the call entry sees them: an address in C memory that programs read at call time."""
+"""Shared variables as the call entry sees them: an address in C memory that programs read at
+call time."""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ class SharedCell:
         old = self._array
         if array.dtype != old.dtype or (self.static and array.shape != old.shape):
             raise ValueError(
-                f"a shared variable of dtype {old.dtype} and shape {old.shape} cannot hold an array "
+                f"a shared variable of dtype {old.dtype} and shape {old.shape} cannot hold an "
+                "array "
                 f"of dtype {array.dtype} and shape {array.shape}"
             )
         self._adopt(array)

@@ -111,10 +111,11 @@ def _check_inputs(inputs: Any) -> tuple[Tensor, ...]:
                 f"function: inputs[{k}] is {describe(i)}, not a declared input; "
                 "declare one and connect it with givens={expression: input}"
             )
-        if any(i is earlier for earlier in inputs[:k]):
+        if i in seen:
             raise UsageError(
                 f"function: {describe(i)} is listed twice among the inputs; list it once"
             )
+        seen.add(i)
     return tuple(inputs)
 
 

@@ -1,4 +1,5 @@
-"""Operations: what a node does. An :class:`Op` states its type rule, its NumPy value and its traits.
+"""Operations: what a node does. An :class:`Op` states its type rule, its NumPy value and its
+traits.
 
 Derivatives stand in :mod:`symgraph.passes.derivatives` and native code in
 :mod:`symgraph.backends.llvm`, in tables with the same file names as :mod:`symgraph.ops`. An op of a
@@ -66,8 +67,10 @@ def linear(
 class Op:
     """One operation of the language; compared by identity.
 
-    ``infer(types, attrs, equations)`` gives the result type or raises; ``evaluate(*arrays, **attrs)``
-    the value with NumPy, sizes in attributes already numbers. ``traits`` are facts about the op, such
+    ``infer(types, attrs, equations)`` gives the result type or raises; ``evaluate(*arrays,
+    **attrs)``
+    the value with NumPy, sizes in attributes already numbers. ``traits`` are facts about the op,
+    such
     as ``elementwise``, ``commutative``, ``associative``, ``idempotent``, ``reduction``, ``view``,
     ``exact`` (correctly rounded or data-moving), ``monotone``.
     """

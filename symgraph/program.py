@@ -1,4 +1,5 @@
-"""Compiled functions: what every backend's callable shares (its signature, its graph, its views)."""
+"""Compiled functions: what every backend's callable shares (its signature, its graph, its
+views)."""
 
 from __future__ import annotations
 
@@ -51,7 +52,9 @@ class Function:
     original: Graph
     rewrites: tuple[Any, ...]
 
-    def _set(self, signature: Signature, graph: Graph, original: Graph, rewrites: Sequence[Any]) -> None:
+    def _set(
+        self, signature: Signature, graph: Graph, original: Graph, rewrites: Sequence[Any]
+    ) -> None:
         self.signature, self.graph, self.original = signature, graph, original
         self.rewrites = tuple(rewrites)
 
@@ -72,7 +75,8 @@ class Function:
         return print_function(self)
 
     def to_networkx(self) -> Any:
-        """The optimised graph as a networkx.DiGraph; node attributes op, type, name, origin (strings)."""
+        """The optimised graph as a networkx.DiGraph; node attributes op, type, name, origin
+        (strings)."""
         from symgraph.views import to_networkx
 
         return to_networkx(self.graph)
@@ -84,21 +88,27 @@ class Function:
         return to_dot(self.graph)
 
     def to_svg(self) -> str:
-        """The optimised graph drawn by graphviz; raises UnsupportedError where ``dot`` is not installed."""
+        """The optimised graph drawn by graphviz; raises UnsupportedError where ``dot`` is not
+        installed."""
         from symgraph.views import to_svg
 
         return to_svg(self.graph)
 
     def to_html(self, title: str | None = None) -> str:
-        """The optimised graph as a self-contained page of HTML with a picture; needs no graphviz."""
+        """The optimised graph as a self-contained page of HTML with a picture; needs no
+        graphviz."""
         from symgraph.views import to_html
 
         return to_html(self, title)
 
     def llvm_ir(self) -> str:
         """The LLVM IR of the program's kernels."""
-        raise UnsupportedError(f"{self.name} was compiled by a backend without LLVM IR; use backend='llvm'")
+        raise UnsupportedError(
+            f"{self.name} was compiled by a backend without LLVM IR; use backend='llvm'"
+        )
 
     def assembly(self) -> str:
         """The machine code of the program's kernels as assembly text."""
-        raise UnsupportedError(f"{self.name} was compiled by a backend without assembly; use backend='llvm'")
+        raise UnsupportedError(
+            f"{self.name} was compiled by a backend without assembly; use backend='llvm'"
+        )

@@ -17,7 +17,16 @@ from symgraph.sizes import Atom, Dim, Size
 from symgraph.types import DType, TensorType, Type, shape_text
 from symgraph.variable import Tensor, bind, describe
 
-__all__ = ["Tensor", "apply", "bind", "check_number", "describe", "leaf", "node_key", "private_table"]
+__all__ = [
+    "Tensor",
+    "apply",
+    "bind",
+    "check_number",
+    "describe",
+    "leaf",
+    "node_key",
+    "private_table",
+]
 
 Attrs = tuple[tuple[str, Any], ...]
 _NO_ATTRS: Mapping[str, Any] = {}
@@ -36,7 +45,8 @@ _lock = threading.Lock()
 
 @contextmanager
 def private_table(nodes: Sequence[Tensor] = ()) -> Iterator[None]:
-    """Inside, nodes intern in a table of their own that starts with ``nodes`` and is then dropped."""
+    """Inside, nodes intern in a table of their own that starts with ``nodes`` and is then
+    dropped."""
     before = _tables.private, _tables.private_births
     _tables.private = {node_key(n): n for n in nodes if n.inputs or n.attrs}
     _tables.private_births = {a: n for n in nodes for a in _born(n.attrs)}
@@ -142,7 +152,8 @@ def _where(inputs: tuple[Tensor, ...]) -> str:
     seen: dict[str, None] = {}
     for i in inputs:
         if isinstance(i.origin, UserLine) and (i.inputs or i.name or i.ndim):
-            seen[f"{i.name or i.op.name} {shape_text(i.shape) if isinstance(i.type, TensorType) else ''} was made at {i.origin}".replace("  ", " ")] = None
+            shape = f" {shape_text(i.shape)}" if isinstance(i.type, TensorType) else ""
+            seen[f"{i.name or i.op.name}{shape} was made at {i.origin}"] = None
     return "; " + "; ".join(seen) if seen else ""
 
 
@@ -168,5 +179,3 @@ def check_number(
         raise DTypeError(
             f"{what}: a Python int is too large for {dtype.name}; write a float"
         ) from None
-
-

@@ -32,10 +32,10 @@ def bind(functions: ModuleType) -> None:
 class Tensor:
     """A typed value in a graph.
 
-    ``op``, ``inputs`` and ``attrs`` say how it is computed, ``type`` what it is (``dtype``, ``shape``,
-    ``ndim``); ``name`` is the user's name for inputs and shared variables. Operators and methods build
-    new nodes; nothing is computed before a function is called. ``==`` is element-wise; compare nodes
-    with ``is``.
+    ``op``, ``inputs`` and ``attrs`` say how it is computed, ``type`` what it is (``dtype``,
+    ``shape``, ``ndim``); ``name`` is the user's name for inputs and shared variables. Operators and
+    methods build new nodes; nothing is computed before a function is called. ``==`` is
+    element-wise; compare nodes with ``is``.
     """
 
     __slots__ = (
@@ -286,7 +286,9 @@ class Tensor:
     # ---- what a symbolic value cannot do -----------------------------------------------------
 
     def _refuse(self, action: str, instead: str) -> UsageError:
-        return UsageError(f"{action} of {describe(self)}: it has no value before the call; {instead}")
+        return UsageError(
+            f"{action} of {describe(self)}: it has no value before the call; {instead}"
+        )
 
     def __bool__(self) -> bool:
         raise self._refuse("bool()", "use sg.where(condition, a, b), & | ~, or .eval()")

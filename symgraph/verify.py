@@ -13,7 +13,8 @@ __all__ = ["verify", "verify_pass"]
 
 
 def verify(graph: Graph) -> None:
-    """Recompute the type of every node from its inputs, and check order, equations, inputs and outputs.
+    """Recompute the type of every node from its inputs, and check order, equations, inputs and
+    outputs.
 
     Raises:
         GraphError: the graph is damaged; the message names the node.
@@ -24,7 +25,9 @@ def verify(graph: Graph) -> None:
             raise GraphError(f"verify: {describe(node)} stands twice in the order")
         for needed in (*node.inputs, *node.after):
             if needed not in seen:
-                raise GraphError(f"verify: {describe(node)} stands before its input {describe(needed)}")
+                raise GraphError(
+                    f"verify: {describe(node)} stands before its input {describe(needed)}"
+                )
         _check_node(node, graph)
         seen.add(node)
     _check_ends(graph, seen)
@@ -42,7 +45,9 @@ def _check_node(node: Tensor, graph: Graph) -> None:
         raise GraphError(f"verify: {describe(node)} is {node.type}, its inputs give {found}")
     for pair in equations:
         if pair not in graph.equations:
-            raise GraphError(f"verify: the equation {pair[0]} = {pair[1]} of {describe(node)} was lost")
+            raise GraphError(
+                f"verify: the equation {pair[0]} = {pair[1]} of {describe(node)} was lost"
+            )
 
 
 def _same_type(a: Type, b: Type) -> bool:
@@ -62,7 +67,8 @@ def _check_ends(graph: Graph, seen: set[Tensor]) -> None:
 
 
 def verify_pass(name: str, before: Graph, after: Graph, seconds: float) -> None:
-    """An observer of ``run_passes``: the new graph is valid, with the same inputs, output types, equations.
+    """An observer of ``run_passes``: the new graph is valid, with the same inputs, output types,
+    equations.
 
     Raises:
         GraphError: the pass broke something; the message names the pass.

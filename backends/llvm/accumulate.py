@@ -40,7 +40,8 @@ class Host(Protocol):
 
 
 class Accumulators:
-    """The carried values of one pass: a value per reduction, two for compensated sums and positions."""
+    """The carried values of one pass: a value per reduction, two for compensated sums and
+    positions."""
 
     def __init__(self, e: Host, reductions: list[int]) -> None:
         self.e, self.reductions = e, reductions
@@ -90,7 +91,9 @@ class Accumulators:
             if mask is not None:
                 value = b.select(mask, value, red.identity(b, op, dtype, value.type))
             if red.is_position(op):
-                out[at], out[at + 1] = self.track(op, dtype, value, scope, carried[at], carried[at + 1])
+                out[at], out[at + 1] = self.track(
+                    op, dtype, value, scope, carried[at], carried[at + 1]
+                )
             else:
                 out[at] = red.combine(b, op, dtype, carried[at], value)
         return out

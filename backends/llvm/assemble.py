@@ -112,12 +112,14 @@ class _Assembler:
         for atom in symbols_of(dim):
             if not self.slots.knows(atom):
                 raise UsageError(
-                    f"function: the size {atom.name} cannot be read off the inputs; declare it as an axis "
+                    f"function: the size {atom.name} cannot be read off the inputs; declare it as "
+                    "an axis "
                     "of its own of some input"
                 )
 
     def equal(self, left: int, right: int, counts: frozenset[Atom]) -> None:
-        """Demand equal slots; where a run-time count is involved, only once it is known (not -1)."""
+        """Demand equal slots; where a run-time count is involved, only once it is known (not
+        -1)."""
         waits = [self.slots.slot(_as_size(c)) for c in counts if self.slots.initial_of(c) == -1]
         if not waits:
             self.checks.append((left, right))
@@ -180,12 +182,15 @@ class _Assembler:
         return last
 
     def in_place(self, variable: SharedVariable, value: Tensor) -> bool:
-        """Whether the new value may overwrite the old: nothing reads that later, nothing can fail."""
+        """Whether the new value may overwrite the old: nothing reads that later, nothing can
+        fail."""
         writers = [k for k, c in enumerate(self.calls) if _writes(c, value)]
         if len(writers) != 1 or self.counted():
             return False
         (at,) = writers
-        if any(c.checked for c in self.calls[at:]) or any(_reads(c, variable) for c in self.calls[at + 1 :]):
+        if any(c.checked for c in self.calls[at:]) or any(
+            _reads(c, variable) for c in self.calls[at + 1 :]
+        ):
             return False
         return not _reads(self.calls[at], variable) or self.calls[at].aligned(variable, value)
 
@@ -243,7 +248,9 @@ class _Assembler:
         for k, (call, kernel) in enumerate(zip(self.calls, self.kernels, strict=True)):
             scratch = list(self.scratch.get(k, []))
             args = tuple(
-                self.pointer(k, p, scratch) if isinstance(p, PointerParam) else Size(self.slots.slot(p.dim))
+                self.pointer(k, p, scratch)
+                if isinstance(p, PointerParam)
+                else Size(self.slots.slot(p.dim))
                 for p in call.params
             )
             origin[len(steps)] = call
@@ -256,7 +263,8 @@ class _Assembler:
         outputs = tuple(self.output(k, n) for k, n in enumerate(self.results))
         commits = tuple(self.commit(s, v) for s, v in self.updates.items() if not self._done(s, v))
         inputs = tuple(
-            InputSpec(v.name or f"#{k}", v.dtype, rows[k]) for k, v in enumerate(self.signature.inputs)
+            InputSpec(v.name or f"#{k}", v.dtype, rows[k])
+            for k, v in enumerate(self.signature.inputs)
         )
         program = Program(
             initial=tuple(self.slots.initial),
@@ -275,7 +283,9 @@ class _Assembler:
         total: Dim = 0
         for block in self.arena.blocks:
             total = total + (block.bytes + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
-        counts = {a: self.slots.slot(_as_size(a)) for n in self.counted() for a in n.attrs["count"].counts}
+        counts = {
+            a: self.slots.slot(_as_size(a)) for n in self.counted() for a in n.attrs["count"].counts
+        }
         return Assembly(program, origin, rows, total, counts)
 
     def _done(self, variable: SharedVariable, value: Tensor) -> bool:
@@ -311,17 +321,26 @@ def lone_symbol(dim: Dim) -> Atom | None:
     """The symbol that ``dim`` is, if it is nothing else."""
     if isinstance(dim, SymbolicSize) and len(dim.terms) == 1:
         monomial, c = dim.terms[0]
-        if c == 1 and len(monomial) == 1 and monomial[0][1] == 1 and monomial[0][0].kind in ("symbol", "count"):
+        if (
+            c == 1
+            and len(monomial) == 1
+            and monomial[0][1] == 1
+            and monomial[0][0].kind in ("symbol", "count")
+        ):
             return monomial[0][0]
     return None
 
 
 def _writes(call: Call, node: Tensor) -> bool:
-    return any(isinstance(p, PointerParam) and p.role == "write" and p.node is node for p in call.params)
+    return any(
+        isinstance(p, PointerParam) and p.role == "write" and p.node is node for p in call.params
+    )
 
 
 def _reads(call: Call, node: Tensor) -> bool:
-    return any(isinstance(p, PointerParam) and p.role == "read" and p.node is node for p in call.params)
+    return any(
+        isinstance(p, PointerParam) and p.role == "read" and p.node is node for p in call.params
+    )
 
 
 def assemble(
@@ -333,4 +352,3 @@ def assemble(
 ) -> Assembly:
     """The program that runs ``calls`` and returns ``outputs`` (results first, then updates)."""
     return _Assembler(signature, outputs, calls, kernels, equations).run()
-

@@ -13,7 +13,8 @@ AxisMap = tuple[int | None, ...]
 
 
 def reach_operand(operand: Tensor, source: Tensor) -> AxisMap:
-    """For each axis of ``source`` the axis of ``operand`` it is seen as (None: size 1 or stretched away)."""
+    """For each axis of ``source`` the axis of ``operand`` it is seen as (None: size 1 or
+    stretched away)."""
     return follow_chain(tuple(range(operand.ndim)), operand, source)
 
 
@@ -42,7 +43,8 @@ def operand_axes(node: Tensor, axes: AxisMap, operand: Tensor) -> AxisMap:
         width = node.ndim - (node.inputs[0].ndim - len(node.attrs["axes"]))
         lead = width - operand.ndim
         return tuple(
-            None if type(d) is int and d == 1 else axes[k + lead] for k, d in enumerate(operand.shape)
+            None if type(d) is int and d == 1 else axes[k + lead]
+            for k, d in enumerate(operand.shape)
         )
     return aligned(node, axes, operand)
 
@@ -59,7 +61,8 @@ def pull(node: Tensor, axes: AxisMap, operand: Tensor, source: Tensor) -> AxisMa
 def complete(
     dims: tuple[Dim, ...], found: dict[int, int], space: tuple[Dim, ...]
 ) -> AxisMap | None:
-    """Fill the axes nothing is known of with unused axes of the space, in order and of equal extent."""
+    """Fill the axes nothing is known of with unused axes of the space, in order and of equal
+    extent."""
     out: list[int | None] = []
     used = set(found.values())
     for k, d in enumerate(dims):
@@ -79,5 +82,6 @@ def complete(
 
 
 def _same(a: Dim, b: Dim) -> bool:
-    """Two sizes that an operation has equated: they are checked to be equal before anything runs."""
+    """Two sizes that an operation has equated: they are checked to be equal before anything
+    runs."""
     return not (type(a) is int and type(b) is int)

@@ -19,7 +19,8 @@ FLOAT_BITS = {"half": 16, "float": 32, "double": 64}
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A typed SSA value or constant: ``ref`` is its text, ``type`` an LLVM type such as ``<8 x double>``."""
+    """A typed SSA value or constant: ``ref`` is its text, ``type`` an LLVM type such as ``<8 x
+    double>``."""
 
     ref: str
     type: str
@@ -71,7 +72,8 @@ class Module:
             self.declarations.setdefault(name, f"declare {returns} @{name}({', '.join(args)})")
 
     def constant_array(self, scalar: str, values: Sequence[float | int]) -> Value:
-        """A private constant table; equal tables are one. The value is a pointer to its first element."""
+        """A private constant table; equal tables are one. The value is a pointer to its first
+        element."""
         text = ", ".join(f"{scalar} {literal(scalar, v)}" for v in values)
         body = f"private unnamed_addr constant [{len(values)} x {scalar}] [{text}], align 64"
         name = f"table_{zlib.crc32(body.encode()):08x}_{len(values)}"
@@ -87,7 +89,8 @@ class Module:
 
 @dataclass(slots=True)
 class Loop:
-    """One counted loop: ``index`` and ``carry`` inside; set ``next`` before leaving; ``result`` after."""
+    """One counted loop: ``index`` and ``carry`` inside; set ``next`` before leaving; ``result``
+    after."""
 
     index: Value
     carry: list[Value]
@@ -228,7 +231,8 @@ class Builder:
         return self.emit(a.type, f"select {mask}, {a}, {b}")
 
     def cast(self, op: str, a: Value, scalar: str) -> Value:
-        """A conversion instruction (``sitofp``, ``trunc``, ``bitcast``, ...) to ``scalar``, lane by lane."""
+        """A conversion instruction (``sitofp``, ``trunc``, ``bitcast``, ...) to ``scalar``,
+        lane by lane."""
         to = vector_type(scalar, lanes_of(a.type))
         return a if to == a.type else self.emit(to, f"{op} {a} to {to}")
 
@@ -244,7 +248,8 @@ class Builder:
         return self.emit(returns, text)
 
     def intrinsic(self, stem: str, *args: Value) -> Value:
-        """An overloaded intrinsic such as ``llvm.fma``, its suffix taken from the first argument."""
+        """An overloaded intrinsic such as ``llvm.fma``, its suffix taken from the first
+        argument."""
         lanes, scalar = lanes_of(args[0].type), scalar_of(args[0].type)
         short = {"float": "f32", "double": "f64", "half": "f16"}.get(scalar, scalar)
         suffix = short if lanes == 1 else f"v{lanes}{short}"
@@ -278,7 +283,9 @@ class Builder:
             return Value(f"splat ({value.type} {value.ref})", vector_type(value.type, lanes))
         to = vector_type(value.type, lanes)
         one = self.emit(to, f"insertelement {to} poison, {value}, i64 0")
-        return self.emit(to, f"shufflevector {to} {one.ref}, {to} poison, <{lanes} x i32> zeroinitializer")
+        return self.emit(
+            to, f"shufflevector {to} {one.ref}, {to} poison, <{lanes} x i32> zeroinitializer"
+        )
 
     def extract(self, vector: Value, lane: int | Value) -> Value:
         i = lane if isinstance(lane, Value) else self.i64(lane)
@@ -313,13 +320,16 @@ class Builder:
 
     def phi(self, type_: str, incoming: Sequence[tuple[Value, str]]) -> Value:
         """A phi node; must come first in its block."""
-        return self.emit(type_, f"phi {type_} " + ", ".join(f"[ {v.ref}, %{l} ]" for v, l in incoming))
+        return self.emit(
+            type_, f"phi {type_} " + ", ".join(f"[ {v.ref}, %{l} ]" for v, l in incoming)
+        )
 
     @contextmanager
     def loop(
         self, start: Value, stop: Value, step: Value | int, carry: Sequence[Value] = ()
     ) -> Iterator[Loop]:
-        """``for index in range(start, stop, step)`` with ``step > 0``; tested at the bottom, guarded once.
+        """``for index in range(start, stop, step)`` with ``step > 0``; tested at the bottom,
+        guarded once.
 
         Inside, read ``loop.index`` and ``loop.carry`` and set ``loop.next`` (as long as ``carry``);
         afterwards ``loop.result`` holds the final values.
@@ -339,9 +349,14 @@ class Builder:
         following = self.add(state.index, by)
         latch = self.block
         self.branch(self.icmp("slt", following, stop), body, done)
-        phis = [f"  {names[0]} = phi {start.type} [ {start.ref}, %{before} ], [ {following.ref}, %{latch} ]"]
+        phis = [
+            f"  {names[0]} = phi {start.type} [ {start.ref}, %{before} ], [ {following.ref}, "
+            f"%{latch} ]"
+        ]
         for name, first, after in zip(names[1:], carry, state.next, strict=True):
-            phis.append(f"  {name} = phi {first.type} [ {first.ref}, %{before} ], [ {after.ref}, %{latch} ]")
+            phis.append(
+                f"  {name} = phi {first.type} [ {first.ref}, %{before} ], [ {after.ref}, %{latch} ]"
+            )
         self.lines[place:place] = phis
         self.start(done)
         state.result = [
@@ -377,9 +392,7 @@ class Builder:
         from_no = self.block
         self.jump(end)
         self.start(end)
-        return [
-            self.phi(x.type, [(x, from_yes), (y, from_no)]) for x, y in zip(a, b, strict=True)
-        ]
+        return [self.phi(x.type, [(x, from_yes), (y, from_no)]) for x, y in zip(a, b, strict=True)]
 
     def ret(self, value: Value | None = None) -> None:
         """Return, and file the finished function in the module when its last block has ended."""

@@ -74,7 +74,8 @@ def compile_llvm(
     for node in graph.nodes:
         if isinstance(node, SharedVariable) and any(isinstance(d, Size) for d in node.shape):
             raise UnsupportedError(
-                f"{describe(node)} is shared with a symbolic shape {node.shape}; native code needs its "
+                f"{describe(node)} is shared with a symbolic shape {node.shape}; native code "
+                "needs its "
                 "shape static: leave shape= out, or pass the array as an input"
             )
     clock = _Clock()
@@ -129,7 +130,9 @@ def separate(outputs: Sequence[Tensor], results: int) -> list[Tensor]:
     return out
 
 
-def order_updates(steps: Sequence[Cluster | Tensor], updates: Sequence[Tensor]) -> list[Cluster | Tensor]:
+def order_updates(
+    steps: Sequence[Cluster | Tensor], updates: Sequence[Tensor]
+) -> list[Cluster | Tensor]:
     """The steps with those that only make new values of shared variables at the end."""
     wanted = set(updates)
 
@@ -175,7 +178,9 @@ def _converter(signature: Signature) -> Callable[..., tuple[Any, ...]]:
         given = bind_arguments(name, inputs, args, kwargs)
         out = []
         for variable, value in zip(inputs, given, strict=True):
-            array = np.ascontiguousarray(convert_argument(variable, value, name)).reshape(np.shape(value))
+            array = np.ascontiguousarray(convert_argument(variable, value, name)).reshape(
+                np.shape(value)
+            )
             canonical = np.dtype(variable.dtype.type)
             plain = array.view(np.ndarray) if type(array) is not np.ndarray else array
             out.append(plain if plain.dtype is canonical else plain.view(canonical))
@@ -214,8 +219,9 @@ def _failure(assembly: Assembly) -> Callable[..., Exception]:
     calls = assembly.calls
 
     def fail(step: int, status: int, record: tuple[int, ...]) -> Exception:
-        node = calls[step].node
-        line = root_line(node.origin)
+        nest = calls[step].nest
+        culprit = nest.items[status - 1].node if nest is not None else calls[step].node
+        line = root_line(culprit.origin) if culprit is not None else None
         return IndexRangeError(
             f"index: index {record[0]} is out of range for an axis of size {record[1]}"
             + (f"; made at {line}" if line else "")
@@ -228,10 +234,16 @@ def _failure(assembly: Assembly) -> Callable[..., Exception]:
 
 
 class CheckedFunction(Function):
-    """A native function that also returns every intermediate value and looks for the first bad one."""
+    """A native function that also returns every intermediate value and looks for the first bad
+    one."""
 
     def __init__(
-        self, signature: Signature, graph: Graph, original: Graph, rewrites: Any, options: dict[str, Any]
+        self,
+        signature: Signature,
+        graph: Graph,
+        original: Graph,
+        rewrites: Any,
+        options: dict[str, Any],
     ) -> None:
         self._set(signature, graph, original, rewrites)
         self._watched = [n for n in graph.nodes if n.inputs and hasattr(n.type, "dtype")]

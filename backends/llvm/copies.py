@@ -37,7 +37,8 @@ def copy_call(
     strides: tuple[Dim, ...] | None = None,
     shape: tuple[Dim, ...] | None = None,
 ) -> Call:
-    """Write ``operand`` (stretched to ``shape``) into the buffer of ``target`` at an offset, with strides."""
+    """Write ``operand`` (stretched to ``shape``) into the buffer of ``target`` at an offset,
+    with strides."""
     dims = operand.shape if shape is None else shape
     steps = contiguous_strides(dims) if strides is None else strides
     kept = [k for k, d in enumerate(dims) if not (type(d) is int and d == 1)]
@@ -46,7 +47,8 @@ def copy_call(
     b = NestBuilder(cluster, views)
     lead = len(dims) - operand.ndim
     axes = tuple(
-        None if type(d) is int and d == 1 else numbered.get(k + lead) for k, d in enumerate(operand.shape)
+        None if type(d) is int and d == 1 else numbered.get(k + lead)
+        for k, d in enumerate(operand.shape)
     )
     value = b.operand(operand, axes)
     spread = b.spread(tuple(range(len(kept))), tuple(steps[k] for k in kept))

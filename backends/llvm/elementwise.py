@@ -1,4 +1,5 @@
-"""Element-wise ops as LLVM instructions: one line for regular ops, a function for each irregular one.
+"""Element-wise ops as LLVM instructions: one line for regular ops, a function for each irregular
+one.
 
 A lowering gets the builder, the dtype of the operands, and one value per operand (a scalar or a
 vector, bool as i1), and returns the result.
@@ -118,9 +119,7 @@ def _int_floor_divide(b: Builder, dtype: DType, x: Value, y: Value) -> Value:
         return b.select(zero, _zero(b, x), b.binary("udiv", x, safe))
     q = b.binary("sdiv", x, safe)
     r = b.sub(x, b.mul(q, safe))
-    down = b.and_(
-        b.icmp("ne", r, _zero(b, r)), b.icmp("slt", b.xor(r, safe), _zero(b, r))
-    )
+    down = b.and_(b.icmp("ne", r, _zero(b, r)), b.icmp("slt", b.xor(r, safe), _zero(b, r)))
     q = b.select(down, b.sub(q, _one(b, q)), q)
     q = b.select(b.icmp("eq", y, b.const(y.type, -1)), b.sub(_zero(b, x), x), q)
     return b.select(zero, _zero(b, x), q)
@@ -178,12 +177,18 @@ def _integer_power_function(b: Builder, dtype: DType) -> str:
     with f.loop(f.i64(0), bits, 1, [one, x, power]) as loop:
         total, square, left = loop.carry
         odd = f.icmp("ne", f.and_(left, one), zero)
-        loop.next = [f.select(odd, f.mul(total, square), total), f.mul(square, square), f.lshr(left, one)]
+        loop.next = [
+            f.select(odd, f.mul(total, square), total),
+            f.mul(square, square),
+            f.lshr(left, one),
+        ]
     result = loop.result[0]
     if is_signed(dtype):  # 1 and -1 have integer reciprocals; all others round towards 0
         odd = f.icmp("ne", f.and_(p, one), zero)
         minus = f.select(odd, f.const(t, -1), one)
-        unit = f.select(f.icmp("eq", x, one), one, f.select(f.icmp("eq", x, f.const(t, -1)), minus, zero))
+        unit = f.select(
+            f.icmp("eq", x, one), one, f.select(f.icmp("eq", x, f.const(t, -1)), minus, zero)
+        )
         result = f.select(f.icmp("slt", p, zero), unit, result)
     f.ret(result)
     return name
@@ -257,7 +262,9 @@ def _xlogy(b: Builder, dtype: DType, v: list[Value]) -> Value:
 
 def _logit(b: Builder, dtype: DType, v: list[Value]) -> Value:
     (x,) = v
-    middle = b.and_(b.fcmp("ogt", x, b.const(x.type, 0.25)), b.fcmp("olt", x, b.const(x.type, 0.75)))
+    middle = b.and_(
+        b.fcmp("ogt", x, b.const(x.type, 0.25)), b.fcmp("olt", x, b.const(x.type, 0.75))
+    )
     two = b.const(x.type, 2)
     inner = b.fmul(two, MATH["atanh"](b, b.fsub(b.fmul(two, x), _one(b, x))))
     outer = b.fsub(MATH["log"](b, x), MATH["log1p"](b, b.fneg(x)))
@@ -314,10 +321,31 @@ LOWER: dict[Op, Lowering] = {
     **{
         op: _math(op.name)
         for op in (
-            e.exp, e.exp2, e.expm1, e.log, e.log2, e.log10, e.log1p, e.sigmoid, e.softplus, e.sin, e.cos,
-            e.tan, e.asin, e.acos, e.atan, e.sinh, e.cosh, e.tanh, e.asinh, e.acosh, e.atanh, e.erf, e.erfc,
+            e.exp,
+            e.exp2,
+            e.expm1,
+            e.log,
+            e.log2,
+            e.log10,
+            e.log1p,
+            e.sigmoid,
+            e.softplus,
+            e.sin,
+            e.cos,
+            e.tan,
+            e.asin,
+            e.acos,
+            e.atan,
+            e.sinh,
+            e.cosh,
+            e.tanh,
+            e.asinh,
+            e.acosh,
+            e.atanh,
+            e.erf,
+            e.erfc,
         )
-    },  # fmt: skip
+    },
     e.logaddexp: _math2("logaddexp"),
     e.atan2: _math2("atan2"),
     e.xlogy: _xlogy,
@@ -375,7 +403,8 @@ def lower_elementwise(b: Builder, node: Tensor, args: list[Value]) -> Value:
     rule = node.op.lower or LOWER.get(node.op)
     if rule is None:
         raise UnsupportedError(
-            f"{describe(node)}: the op {node.op.name} has no native code for {dtype.name}; give the Op "
+            f"{describe(node)}: the op {node.op.name} has no native code for {dtype.name}; give "
+            "the Op "
             "a lower= function, or compile with backend='reference'"
         )
     out: Value = rule(b, dtype, args)

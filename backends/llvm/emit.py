@@ -47,7 +47,11 @@ def choose_lanes(nest: Nest, target: Target, axis: int) -> int:
         floats = [i.dtype.itemsize for i in nest.items if i.dtype.kind == "f"]
         ints = [i.dtype.itemsize for i in nest.items if i.dtype.kind in "iub" and i.kind != "ramp"]
         lanes = target.lanes(8 * max(floats or ints or [8]))
-        heavy = any(i.kind == "gather" or (i.kind == "op" and i.node is not None and i.node.op.name not in CHEAP) for i in nest.items)
+        heavy = any(
+            i.kind == "gather"
+            or (i.kind == "op" and i.node is not None and i.node.op.name not in CHEAP)
+            for i in nest.items
+        )
         if not heavy and not any(red.is_position(i.node.op) for i in reduces if i.node is not None):
             lanes *= 2
     if isinstance(extent, int):
@@ -63,9 +67,8 @@ class _Emitter:
         self.inner_vector = self.axis in nest.inner
         self.lanes = choose_lanes(nest, target, self.axis) if rank else 1
         self.params = self._load_params()
-        self.status = b.emit("ptr", "alloca i64") if nest.checked else None
-        if self.status is not None:
-            b.store(b.i64(0), self.status)
+        self.status = b.emit("ptr", "alloca i64")
+        b.store(b.i64(0), self.status)
         self.passes = nest.passes() if nest.inner else 0
 
     def _load_params(self) -> list[Value]:
@@ -127,10 +130,12 @@ class _Emitter:
         if item.kind == "load":
             assert item.access is not None
             stride = self.lane_stride(item.access, lanes)
-            return read(b, item.access.dtype, self.address(item.access, scope), stride, lanes, scope.mask)
+            return read(
+                b, item.access.dtype, self.address(item.access, scope), stride, lanes, scope.mask
+            )
         args = [self.as_lanes(self.lookup(a, scope, local), lanes) for a in item.args]
         if item.kind == "gather":
-            return self.gathered(item, args, scope, lanes)
+            return self.gathered(k, args, scope, lanes)
         assert item.node is not None
         return lower_elementwise(b, item.node, args)
 
@@ -156,7 +161,9 @@ class _Emitter:
         b, access = self.b, item.access
         n = len(args)
         total = b.const(vector_type("i64", lanes), 0)
-        for position, step, limit in zip(args, item.payload[:n], item.payload[n : 2 * n], strict=True):
+        for position, step, limit in zip(
+            args, item.payload[:n], item.payload[n : 2 * n], strict=True
+        ):
             safe = self.checked_position(position, self.number(limit), scope, lanes)
             total = b.add(total, b.mul(safe, b.splat(self.number(step), lanes)))
         if access is None:
@@ -171,9 +178,15 @@ class _Emitter:
         places = b.emit(
             vector_type("ptr", lanes), f"getelementptr {scalar}, ptr {base.ref}, {total}"
         )
+        # a position out of range reads the error record instead: the table may have no element at
+        # all
+        places = b.select(wrong, b.splat(self.params[-1], lanes), places)
         return gather(b, access.dtype, places, scope.mask if lanes > 1 else None)
 
-    def checked_position(self, position: Value, limit: Value, scope: Point, lanes: int) -> Value:
+    def checked_position(
+        self, k: int, position: Value, limit: Value, scope: Point, lanes: int
+    ) -> tuple[Value, Value]:
+        """The position counted from the start, and whether it lies outside."""
         b = self.b
         wide = b.splat(limit, lanes)
         zero = b.const(position.type, 0)
@@ -183,14 +196,14 @@ class _Emitter:
             bad = b.and_(bad, scope.mask)
         some = bad if lanes == 1 else b.call(f"llvm.vector.reduce.or.v{lanes}i1", "i1", [bad])
         with b.when(some):
-            self.report(position, bad, limit, lanes)
-        return b.select(bad, zero, wrapped)
+            with b.when(b.icmp("eq", b.load("i64", self.status), b.i64(0))):
+                self.report(k, position, bad, limit, lanes)
+        return wrapped, bad
 
-    def report(self, position: Value, bad: Value, limit: Value, lanes: int) -> None:
-        """Record the first offending index and the size of its axis."""
-        b = self.b
-        assert self.status is not None
-        record = self.params[-1]
+    def report(self, k: int, position: Value, bad: Value, limit: Value, lanes: int) -> None:
+        """Record the first offending index and the size of its axis; the status names item
+        ``k``."""
+        b, record = self.b, self.params[-1]
         culprit = position
         if lanes > 1:
             culprit = b.extract(position, lanes - 1)
@@ -198,7 +211,7 @@ class _Emitter:
                 culprit = b.select(b.extract(bad, lane), b.extract(position, lane), culprit)
         b.store(culprit, record)
         b.store(limit, b.gep("i64", record, 1))
-        b.store(b.i64(1), self.status)
+        b.store(b.i64(1 + k), self.status)
 
     # ---- loops -------------------------------------------------------------------------------
 
@@ -212,7 +225,7 @@ class _Emitter:
         else:
             self.outer_loops(outer[:-1], Point(), vector=True)
         b = self.b
-        b.ret(b.load("i64", self.status) if self.status is not None else b.i64(0))
+        b.ret(b.load("i64", self.status))
 
     def outer_loops(self, axes: list[int], scope: Point, vector: bool = False) -> None:
         b = self.b
@@ -238,7 +251,8 @@ class _Emitter:
                     self.row(Point({**scope.index, self.axis: start}, mask=tail))
 
     def chunks(self, extent: int | str) -> Iterator[tuple[Value, Value, Value | None]]:
-        """(start, stop, condition) of the whole vectors and, where the condition holds, of the tail."""
+        """(start, stop, condition) of the whole vectors and, where the condition holds, of the
+        tail."""
         b, lanes = self.b, self.lanes
         if isinstance(extent, int):
             main = extent - extent % lanes
@@ -269,7 +283,8 @@ class _Emitter:
                 write(self.b, item.dtype, value, place, self.lane_stride(access, lanes), scope.mask)
 
     def row_values(self, scope: Point, stage: int) -> None:
-        """Values that do not change along the inner axes and are first known before pass ``stage``."""
+        """Values that do not change along the inner axes and are first known before pass
+        ``stage``."""
         for k, item in enumerate(self.nest.items):
             if not item.full and item.stage == stage and item.kind != "reduce":
                 scope.rows[k] = self.compute(k, scope, scope.rows)
@@ -278,12 +293,12 @@ class _Emitter:
 
     def one_pass(self, scope: Point, stage: int) -> None:
         items = self.nest.items
-        reductions = [
-            k for k, i in enumerate(items) if i.kind == "reduce" and i.stage == stage + 1
-        ]
+        reductions = [k for k, i in enumerate(items) if i.kind == "reduce" and i.stage == stage + 1]
         order = pass_items(self.nest, stage)
         state = Accumulators(self, reductions)
-        carried = self.inner_loops(list(self.nest.inner), scope, stage, order, state, state.initial())
+        carried = self.inner_loops(
+            list(self.nest.inner), scope, stage, order, state, state.initial()
+        )
         for k, value in state.finish(carried):
             scope.rows[k] = value
 
@@ -300,10 +315,14 @@ class _Emitter:
         axis = axes[0]
         extent = self.nest.extents[axis]
         if not self.inner_vector:
-            return self.blocks(axis, b.i64(0), self.number(extent), 1, scope, stage, order, state, carried)
+            return self.blocks(
+                axis, b.i64(0), self.number(extent), 1, scope, stage, order, state, carried
+            )
         for start, stop, mask in self.chunks(extent):
             if mask is None:
-                carried = self.blocks(axis, start, stop, self.lanes, scope, stage, order, state, carried)
+                carried = self.blocks(
+                    axis, start, stop, self.lanes, scope, stage, order, state, carried
+                )
             else:
                 carried = self.tail(axis, start, stop, mask, scope, stage, order, state, carried)
         return carried
@@ -366,10 +385,24 @@ class _Emitter:
         for v, access in self.nest.stores:
             if items[v].full and items[v].stage == stage:
                 place = self.address(access, scope)
-                write(self.b, items[v].dtype, local[v], place, self.lane_stride(access, self.lanes), scope.mask)
+                write(
+                    self.b,
+                    items[v].dtype,
+                    local[v],
+                    place,
+                    self.lane_stride(access, self.lanes),
+                    scope.mask,
+                )
         for v, p in self.nest.scratch.items():
             if items[v].stage == stage:
-                write(self.b, items[v].dtype, local[v], self.scratch(p, items[v], scope), 1, self.scratch_mask(scope))
+                write(
+                    self.b,
+                    items[v].dtype,
+                    local[v],
+                    self.scratch(p, items[v], scope),
+                    1,
+                    self.scratch_mask(scope),
+                )
         return state.step(scope, local, carried)
 
     def scratch_mask(self, scope: Point) -> Value | None:
@@ -390,7 +423,9 @@ class _Emitter:
         for v, access in self.nest.stores:
             if v == k:
                 stride = self.lane_stride(access, self.lanes)
-                return read(self.b, item.dtype, self.address(access, scope), stride, self.lanes, scope.mask)
+                return read(
+                    self.b, item.dtype, self.address(access, scope), stride, self.lanes, scope.mask
+                )
         place = self.scratch(self.nest.scratch[k], item, scope)
         return read(self.b, item.dtype, place, 1, self.lanes, self.scratch_mask(scope))
 
@@ -399,4 +434,3 @@ def emit_nest(module: Module, name: str, nest: Nest, target: Target) -> None:
     """Write the kernel ``i64 @name(ptr args)`` for a loop nest."""
     b = Builder(module, name, "i64", [("ptr", "args")])
     _Emitter(b, nest, target).run()
-

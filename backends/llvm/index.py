@@ -1,4 +1,5 @@
-"""Kernels of indexing that are no loop nests over their result: scatters, and the positions of a mask."""
+"""Kernels of indexing that are no loop nests over their result: scatters, and the positions of
+a mask."""
 
 from __future__ import annotations
 
@@ -48,7 +49,9 @@ def nested(b: Builder, extents: list[Value], body: Callable[[list[Value]], None]
     level([])
 
 
-def moved(b: Builder, pointer: Value, scalar: str, indices: list[Value], strides: list[Value]) -> Value:
+def moved(
+    b: Builder, pointer: Value, scalar: str, indices: list[Value], strides: list[Value]
+) -> Value:
     """The address of an element."""
     for i, s in zip(indices, strides, strict=True):
         pointer = b.gep(scalar, pointer, b.mul(i, s))
@@ -75,21 +78,33 @@ def scatter_calls(node: Tensor, views: Views) -> list[Call]:
     params += [SizeParam(base.shape[k]) for k in axes]
     for i, v in zip(indices, index_views, strict=True):
         aligned: list[Dim] = [0] * (width - i.ndim)
-        aligned += [0 if type(d) is int and d == 1 else s for d, s in zip(i.shape, v.strides, strict=True)]
+        aligned += [
+            0 if type(d) is int and d == 1 else s for d, s in zip(i.shape, v.strides, strict=True)
+        ]
         params += [SizeParam(s) for s in aligned]
     params.append(PointerParam(None, 0, "error"))
     adds = node.op is index.scatter_add
-    key = f"{node.op.name} {node.dtype.name} updates {updates.ndim} width {width} indices {len(indices)}"
+    ranks = f"updates {updates.ndim} width {width} indices {len(indices)}"
+    key = f"{node.op.name} {node.dtype.name} {ranks}"
 
     def emit(module: Module, name: str, target: Target) -> None:
-        _emit_scatter(module, name, node.dtype, updates.ndim, width, len(indices), len(params), adds)
+        _emit_scatter(
+            module, name, node.dtype, updates.ndim, width, len(indices), len(params), adds
+        )
 
     copy = copy_call(base, node, views)
     return [copy, Call(key, emit, tuple(params), node, checked=True)]
 
 
 def _emit_scatter(
-    module: Module, name: str, dtype: DType, rank: int, width: int, count: int, total: int, adds: bool
+    module: Module,
+    name: str,
+    dtype: DType,
+    rank: int,
+    width: int,
+    count: int,
+    total: int,
+    adds: bool,
 ) -> None:
     b = Builder(module, name, "i64", [("ptr", "args")])
     args = load_arguments(b, total, {*range(2 + count), total - 1})

@@ -17,7 +17,8 @@ _lock = threading.RLock()
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The CPU that code is emitted for: its name, its features and the width of its vectors in bits."""
+    """The CPU that code is emitted for: its name, its features and the width of its vectors in
+    bits."""
 
     cpu: str
     features: str
@@ -47,7 +48,11 @@ def host() -> Target:
     elif bits == 256:
         features = ",".join(f for f in features.split(",") if not f[1:].startswith("avx512"))
     elif widest > 128:
-        features = ",".join(f for f in features.split(",") if not f[1:].startswith(("avx", "fma", "f16c", "vaes", "vpclmul")))
+        features = ",".join(
+            f
+            for f in features.split(",")
+            if not f[1:].startswith(("avx", "fma", "f16c", "vaes", "vpclmul"))
+        )
     return Target(llvm.get_host_cpu_name() if bits == widest else "x86-64", features, bits)
 
 
@@ -70,11 +75,16 @@ class Library:
 def machine(target: Target) -> Any:
     """A fresh LLVM target machine for ``target``."""
     triple = llvm.Target.from_triple(llvm.get_process_triple())
-    return triple.create_target_machine(cpu=target.cpu, features=target.features, opt=2, reloc="pic", codemodel="small", jit=True)
+    return triple.create_target_machine(
+        cpu=target.cpu, features=target.features, opt=2, reloc="pic", codemodel="small", jit=True
+    )
 
 
-def load(ir: str, target: Target | None = None, *, optimise: bool = True, keep_assembly: bool = False) -> Library:
-    """Compile LLVM IR text and load it into this process. Each compilation has its own LLVM context."""
+def load(
+    ir: str, target: Target | None = None, *, optimise: bool = True, keep_assembly: bool = False
+) -> Library:
+    """Compile LLVM IR text and load it into this process. Each compilation has its own LLVM
+    context."""
     with _lock:
         wanted = target or host()
         context = llvm.create_context()

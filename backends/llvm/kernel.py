@@ -21,7 +21,8 @@ class Call:
     """One step of a program.
 
     ``key`` is the canonical text of the code (equal keys share it), ``emit`` writes it; ``address``
-    is given instead where the code is already loaded. ``node`` is what the step computes, for errors.
+    is given instead where the code is already loaded. ``node`` is what the step computes, for
+    errors.
     """
 
     key: str
@@ -40,7 +41,11 @@ class Call:
         writes = [(v, a) for v, a in nest.stores if _touches(nest, a.pointer, value)]
         if any(nest.items[v].full for v, _ in writes) and nest.inner:
             return False
-        reads = [i for i in nest.items if i.access is not None and _touches(nest, i.access.pointer, variable)]
+        reads = [
+            i
+            for i in nest.items
+            if i.access is not None and _touches(nest, i.access.pointer, variable)
+        ]
         return all(
             i.kind == "load"
             and not (i.full and nest.inner)

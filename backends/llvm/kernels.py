@@ -30,7 +30,8 @@ _lock = threading.Lock()
 
 
 def emit_module(calls: Sequence[Call], target: Target) -> tuple[Module, dict[str, str]]:
-    """One module with the distinct kernels of ``calls``; returns it and each key's function name."""
+    """One module with the distinct kernels of ``calls``; returns it and each key's function
+    name."""
     module, names = Module(), dict[str, str]()
     for call in calls:
         if call.emit is not None and call.key not in names:
@@ -45,7 +46,9 @@ def compile_kernels(calls: Sequence[Call], target: Target) -> tuple[list[Kernel]
         fresh = [c for c in calls if c.emit is not None and (c.key, target) not in _known]
         module, names = emit_module(fresh, target)
         if names:
-            library = jit.load(str(module), target)
+            # written as it should run: LLVM's passes double the time and gain nothing (see
+            # decisions)
+            library = jit.load(str(module), target, optimise=False)
             for key, name in names.items():
                 _known[key, target] = Kernel(library.address(name), library)
         out = []

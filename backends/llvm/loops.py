@@ -33,10 +33,13 @@ __all__ = ["Access", "Item", "Nest", "NestBuilder", "PointerParam", "SizeParam",
 CHEAP = frozenset(
     op.name
     for op in (
-        elementwise.add, elementwise.subtract, elementwise.multiply, elementwise.negative, elementwise.square,
-        elementwise.abs_, elementwise.maximum, elementwise.minimum, elementwise.relu, elementwise.where,
+        elementwise.add, elementwise.subtract, elementwise.multiply, elementwise.negative,
+        elementwise.square,
+        elementwise.abs_, elementwise.maximum, elementwise.minimum, elementwise.relu,
+        elementwise.where,
         elementwise.equal, elementwise.not_equal, elementwise.less, elementwise.less_equal,
-        elementwise.greater, elementwise.greater_equal, elementwise.logical_and, elementwise.logical_or,
+        elementwise.greater, elementwise.greater_equal, elementwise.logical_and,
+        elementwise.logical_or,
         elementwise.logical_not, elementwise.astype, elementwise.clip, elementwise.isfinite,
     )
 )  # fmt: skip
@@ -44,7 +47,8 @@ CHEAP = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class PointerParam:
-    """An address: the buffer of a variable plus an offset in elements. ``role`` read, write or scratch."""
+    """An address: the buffer of a variable plus an offset in elements. ``role`` read, write or
+    scratch."""
 
     node: Tensor | None
     offset: Dim
@@ -61,7 +65,8 @@ class SizeParam:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Memory seen from the iteration space: a pointer parameter and one stride per axis (elements)."""
+    """Memory seen from the iteration space: a pointer parameter and one stride per axis
+    (elements)."""
 
     pointer: int
     strides: tuple[int | str, ...]
@@ -90,11 +95,19 @@ class Item:
     payload: tuple[Any, ...] = ()
 
     def __str__(self) -> str:
-        name = self.node.op.name if self.node is not None and self.kind in ("op", "reduce") else self.kind
+        name = (
+            self.node.op.name
+            if self.node is not None and self.kind in ("op", "reduce")
+            else self.kind
+        )
         parts = [f"%{a}" for a in self.args] + [str(p) for p in self.payload]
         if self.access is not None:
             parts.append(str(self.access))
-        operand = f" of {self.node.inputs[-1].dtype.name}" if self.node is not None and self.kind == "op" else ""
+        operand = (
+            f" of {self.node.inputs[-1].dtype.name}"
+            if self.node is not None and self.kind == "op"
+            else ""
+        )
         level = "full" if self.full else "row"
         return f"{name}({', '.join(parts)}){operand} : {self.dtype.name} {level} {self.stage}"
 
@@ -186,7 +199,9 @@ class NestBuilder:
     def literal(self, source: Tensor) -> int:
         if source.op is leaves.size:
             dim = self.size(source.attrs["dim"])
-            return self.add(("size", dim, source.dtype), Item("size", source.dtype, False, payload=(dim,)))
+            return self.add(
+                ("size", dim, source.dtype), Item("size", source.dtype, False, payload=(dim,))
+            )
         value = source.attrs["value"]
         bits = value.tobytes().hex()
         return self.add(
@@ -207,7 +222,9 @@ class NestBuilder:
 
     def load(self, source: Tensor, offset: Dim, strides: tuple[Dim, ...]) -> int:
         access = self.access(source, offset, strides, "read")
-        return self.add(("load", access), Item("load", source.dtype, self.is_full(strides), access=access))
+        return self.add(
+            ("load", access), Item("load", source.dtype, self.is_full(strides), access=access)
+        )
 
     # ---- members -----------------------------------------------------------------------------
 
@@ -256,7 +273,9 @@ class NestBuilder:
         offset = (self.size(view.offset),) if ramp else ()
         payload = steps + limits + offset
         full = self.is_full(strides)
-        self.ids[node] = self.combine("gather", node, args, access=access, payload=payload, full=full)
+        self.ids[node] = self.combine(
+            "gather", node, args, access=access, payload=payload, full=full
+        )
         self.nest.checked = True
 
     # ---- the whole ---------------------------------------------------------------------------
@@ -298,7 +317,9 @@ def is_saved(nest: Nest, k: int, stage: int) -> bool:
 
 def pass_items(nest: Nest, stage: int) -> list[int]:
     """The full items that pass ``stage`` computes, in order; saved ones are not among them."""
-    goals = [i.args[0] for i in nest.items if i.kind == "reduce" and nest.items[i.args[0]].stage == stage]
+    goals = [
+        i.args[0] for i in nest.items if i.kind == "reduce" and nest.items[i.args[0]].stage == stage
+    ]
     goals += [v for v, _ in nest.stores if nest.items[v].full and nest.items[v].stage == stage]
     goals += [v for v in nest.scratch if nest.items[v].stage == stage]
     found: set[int] = set()
@@ -312,8 +333,11 @@ def pass_items(nest: Nest, stage: int) -> list[int]:
     return sorted(found)
 
 
-def build_nest(cluster: Cluster, stored: dict[Tensor, None], views: Callable[[Tensor], View]) -> Nest:
-    """The loop nest of a cluster; ``stored`` members are written, ``views`` tells how others are read."""
+def build_nest(
+    cluster: Cluster, stored: dict[Tensor, None], views: Callable[[Tensor], View]
+) -> Nest:
+    """The loop nest of a cluster; ``stored`` members are written, ``views`` tells how others
+    are read."""
     b = NestBuilder(cluster, views)
     for node, axes in cluster.maps.items():
         b.member(node, axes)

@@ -52,7 +52,9 @@ def viewer() -> Views:
     return view
 
 
-def lower_step(step: Cluster | Tensor, parts: Partition, views: Views, target: Target) -> list[Call]:
+def lower_step(
+    step: Cluster | Tensor, parts: Partition, views: Views, target: Target
+) -> list[Call]:
     """The kernel calls of one step, in order."""
     if isinstance(step, Cluster):
         last = next(reversed(step.maps))
@@ -62,7 +64,8 @@ def lower_step(step: Cluster | Tensor, parts: Partition, views: Views, target: T
     rule = LOWER_STEPS.get(step.op)
     if rule is None:
         raise UnsupportedError(
-            f"{describe(step)}: the op {step.op.name} has no native code; give the Op a lower= function, "
+            f"{describe(step)}: the op {step.op.name} has no native code; give the Op a lower= "
+            "function, "
             "or compile with backend='reference'"
         )
     return rule(step, views)

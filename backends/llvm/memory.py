@@ -33,7 +33,11 @@ class Arena:
             return same.pop()
         best: Block | None = None
         for blocks in self.free.values():
-            if blocks and _fits(size, blocks[-1].bytes) and (best is None or _fits(blocks[-1].bytes, best.bytes)):
+            if (
+                blocks
+                and _fits(size, blocks[-1].bytes)
+                and (best is None or _fits(blocks[-1].bytes, best.bytes))
+            ):
                 best = blocks[-1]
         if best is not None:
             self.free[best.bytes].remove(best)

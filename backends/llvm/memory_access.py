@@ -34,15 +34,14 @@ def _to_memory(b: Builder, v: Value, dtype: DType) -> Value:
 
 def _addresses(b: Builder, pointer: Value, stride: Value, scalar: str, lanes: int) -> Value:
     steps = b.mul(lane_indices(b, lanes), b.splat(stride, lanes))
-    return b.emit(
-        vector_type("ptr", lanes), f"getelementptr {scalar}, ptr {pointer.ref}, {steps}"
-    )
+    return b.emit(vector_type("ptr", lanes), f"getelementptr {scalar}, ptr {pointer.ref}, {steps}")
 
 
 def read(
     b: Builder, dtype: DType, pointer: Value, stride: Value | int, lanes: int, mask: Value | None
 ) -> Value:
-    """``lanes`` elements ``stride`` apart; off the mask memory is not touched and the value is 0."""
+    """``lanes`` elements ``stride`` apart; off the mask memory is not touched and the value is
+    0."""
     scalar = memory_type(dtype)
     if stride == 0 or lanes == 1:
         one = _from_memory(b, b.load(scalar, pointer, dtype.itemsize), dtype)
@@ -85,12 +84,12 @@ def write(
         b.store(stored, pointer, dtype.itemsize)
     elif stride == 1:
         assert mask is not None
-        b.call(f"llvm.masked.store.{_suffix(stored.type)}.p0", "void", [stored, pointer, align, mask])
+        b.call(
+            f"llvm.masked.store.{_suffix(stored.type)}.p0", "void", [stored, pointer, align, mask]
+        )
     else:
         by = stride if isinstance(stride, Value) else b.i64(stride)
         places = _addresses(b, pointer, by, memory_type(dtype), lanes)
         live = mask if mask is not None else b.const(vector_type("i1", lanes), True)
         name = f"llvm.masked.scatter.{_suffix(stored.type)}.v{lanes}p0"
         b.call(name, "void", [stored, places, align, live])
-
-

@@ -36,7 +36,8 @@ LIMIT = 160
 
 REDUCTIONS = frozenset(
     (
-        reduction.sum_, reduction.prod, reduction.max_, reduction.min_, reduction.any_, reduction.all_,
+        reduction.sum_, reduction.prod, reduction.max_, reduction.min_, reduction.any_,
+        reduction.all_,
         reduction.argmax, reduction.argmin,
     )
 )  # fmt: skip
@@ -259,7 +260,10 @@ class _Partitioner:
         merged_inner = c.inner or inner
         if inner and len(other.space) != len(c.space):
             return
-        if len(other.space) < len(c.space) and set(embedding) != set(range(len(c.space))) - merged_inner:
+        if (
+            len(other.space) < len(c.space)
+            and set(embedding) != set(range(len(c.space))) - merged_inner
+        ):
             return  # it would be computed again and again
         if not self.compatible(c, other, embedding):
             return
@@ -297,7 +301,8 @@ class _Partitioner:
     def compatible(self, c: Cluster, other: Cluster, embedding: tuple[int, ...]) -> bool:
         """Whether members of each read those of the other along their own axis maps."""
         moved = {
-            m: tuple(None if a is None else embedding[a] for a in axes) for m, axes in other.maps.items()
+            m: tuple(None if a is None else embedding[a] for a in axes)
+            for m, axes in other.maps.items()
         }
         for readers, read, maps in ((c.maps, moved, c.maps), (moved, c.maps, moved)):
             for m in readers:
@@ -321,7 +326,9 @@ class _Partitioner:
             if is_fusable(node):
                 self.place(node)
             else:
-                self.ranks.append(node, [self.step_of(r) for r in self.reads(node) if not is_free(r)])
+                self.ranks.append(
+                    node, [self.step_of(r) for r in self.reads(node) if not is_free(r)]
+                )
         return Partition(self.ranks.steps(), self.stored(outputs))
 
     def stored(self, outputs: Sequence[Tensor]) -> dict[Tensor, None]:
@@ -350,4 +357,3 @@ class _Partitioner:
 def partition(outputs: Sequence[Tensor]) -> Partition:
     """The kernels that compute the (prepared) outputs."""
     return _Partitioner(outputs).run(outputs)
-

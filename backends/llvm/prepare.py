@@ -1,4 +1,5 @@
-"""The graph as kernels want it: row functions spelled out, copies made explicit where no view exists."""
+"""The graph as kernels want it: row functions spelled out, copies made explicit where no view
+exists."""
 
 from __future__ import annotations
 
@@ -20,12 +21,14 @@ from symgraph.types import TensorType
 __all__ = ["copy", "prepare"]
 
 #: A contiguous copy of a view: the one op that only this backend knows.
-copy = Op("copy", lambda types, attrs, equations: TensorType(types[0].dtype, types[0].shape), lambda x: x)
+copy = Op(
+    "copy", lambda types, attrs, equations: TensorType(types[0].dtype, types[0].shape), lambda x: x
+)
 
 
 def _shifted(x: Tensor, axis: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """The shift of softmax (the maximum where finite, else 0), and x minus it."""
-    top = f.max(x, axis=axis, keepdims=True)
+    top = _reduced(reduction.max_, x, axis, keepdims=True)
     shift = f.where(f.isfinite(top), top, number(0, x.dtype))
     return shift, f.subtract(x, shift)
 
@@ -33,29 +36,35 @@ def _shifted(x: Tensor, axis: tuple[int, ...]) -> tuple[Tensor, Tensor]:
 def _softmax(node: Tensor, x: Tensor) -> Tensor:
     axis = node.attrs["axis"]
     e = f.exp(_shifted(x, axis)[1])
-    return f.divide(e, f.sum(e, axis=axis, keepdims=True))
+    return f.divide(e, _reduced(reduction.sum_, e, axis, keepdims=True))
 
 
 def _log_softmax(node: Tensor, x: Tensor) -> Tensor:
     axis = node.attrs["axis"]
     moved = _shifted(x, axis)[1]
-    return f.subtract(moved, f.log(f.sum(f.exp(moved), axis=axis, keepdims=True)))
+    return f.subtract(moved, f.log(_reduced(reduction.sum_, f.exp(moved), axis, keepdims=True)))
 
 
 def _logsumexp(node: Tensor, x: Tensor) -> Tensor:
     axis = node.attrs["axis"]
     shift, moved = _shifted(x, axis)
-    return f.add(f.log(f.sum(f.exp(moved), axis=axis)), f.squeeze(shift, axis))
+    return f.add(f.log(_reduced(reduction.sum_, f.exp(moved), axis)), f.squeeze(shift, axis))
 
 
 def _item(node: Tensor, both: Tensor) -> Tensor:
     """One half of max_and_argmax; the two reductions share one loop."""
     op = (reduction.max_, reduction.argmax)[node.attrs["index"]]
-    return apply(op, both.inputs, tuple(both.attrs.items()))
+    return _reduced(op, both.inputs[0], both.attrs["axis"])
+
+
+def _reduced(op: Op, x: Tensor, axis: tuple[int, ...], keepdims: bool = False) -> Tensor:
+    """A reduction in kernel form."""
+    out = _trivial(apply(op, (x,), (("axis", axis),)), x)
+    return f.expand_dims(out, axis) if keepdims else out
 
 
 def _trivial(node: Tensor, x: Tensor) -> Tensor:
-    """A reduction over axes of size 1 only moves nothing."""
+    """A reduction over nothing but axes of size 1 is no reduction."""
     axis = node.attrs["axis"]
     if any(not (type(x.shape[k]) is int and x.shape[k] == 1) for k in axis):
         return rebuilt(node, (x,))
@@ -105,8 +114,10 @@ def _buffered(node: Tensor) -> Tensor:
         while source.op in VIEWS:
             source = source.inputs[0]
         ramp = source.op is leaves.iota and node.op is not index.gather
-        if ramp or source.op is leaves.size or (
-            source.op is leaves.constant and source.type.shape == ()
+        if (
+            ramp
+            or source.op is leaves.size
+            or (source.op is leaves.constant and source.type.shape == ())
         ):
             inputs[k] = apply(copy, (inputs[k],))
     return rebuilt(node, tuple(inputs))
@@ -150,4 +161,10 @@ def _viewable(node: Tensor, views: dict[Tensor, View]) -> Tensor:
     return node
 
 
-_AXIS = (shape.permute_dims, shape.expand_dims, shape.squeeze, shape.broadcast_to, elementwise.stop_gradient)
+_AXIS = (
+    shape.permute_dims,
+    shape.expand_dims,
+    shape.squeeze,
+    shape.broadcast_to,
+    elementwise.stop_gradient,
+)

@@ -18,8 +18,8 @@ from symgraph.ops import reduction as r
 from symgraph.types import DType
 
 __all__ = [
-    "BLOCK", "better", "combine", "first_best", "horizontal", "identity", "is_compensated", "is_position",
-    "position_type", "settle", "two_sum",
+    "BLOCK", "better", "combine", "first_best", "horizontal", "identity", "is_compensated",
+    "is_position", "position_type", "settle", "two_sum",
 ]  # fmt: skip
 
 BLOCK = 32
@@ -118,4 +118,3 @@ def first_best(b: Builder, op: Op, dtype: DType, best: Value, at: Value) -> Valu
 
 def position_type(lanes: int) -> str:
     return vector_type("i64", lanes)
-

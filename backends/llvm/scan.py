@@ -30,7 +30,10 @@ def scan_calls(node: Tensor, views: Views) -> list[Call]:
         view = views(x)
         params.append(pointer_to(view))
         strides.append(
-            tuple(0 if type(d) is int and d == 1 else s for d, s in zip(x.shape, view.strides, strict=True))
+            tuple(
+                0 if type(d) is int and d == 1 else s
+                for d, s in zip(x.shape, view.strides, strict=True)
+            )
         )
     params += [SizeParam(node.shape[k]) for k in order]
     params += [SizeParam(s[k]) for s in strides for k in order]
@@ -58,7 +61,9 @@ def _emit_scan(
         length = extents[-1]
         with b.loop(b.i64(0), length, 1, [zero]) as loop:
             t = b.sub(b.sub(length, b.i64(1)), loop.index) if reverse else loop.index
-            places = [b.gep(scalar, p, b.mul(t, s[-1])) for p, s in zip(starts, strides, strict=True)]
+            places = [
+                b.gep(scalar, p, b.mul(t, s[-1])) for p, s in zip(starts, strides, strict=True)
+            ]
             loaded = [read(b, dtype, p, 0, 1, None) for p in places[1:]]
             before = loop.carry[0]
             if inputs == 2:  # the first element has no predecessor: not even 0 * a[0] is added

@@ -1,4 +1,5 @@
-"""Sizes as slots: every dim a program needs becomes an int64 slot, computed by the size bytecode."""
+"""Sizes as slots: every dim a program needs becomes an int64 slot, computed by the size
+bytecode."""
 
 from __future__ import annotations
 

@@ -8,11 +8,27 @@ from symgraph.ops import elementwise, shape
 from symgraph.sizes import Dim
 from symgraph.tensor import Tensor
 
-__all__ = ["AXIS_VIEWS", "VIEWS", "View", "compose", "contiguous_strides", "follow", "is_axis_view", "is_contiguous", "whole"]
+__all__ = [
+    "AXIS_VIEWS",
+    "VIEWS",
+    "View",
+    "compose",
+    "contiguous_strides",
+    "follow",
+    "is_axis_view",
+    "is_contiguous",
+    "whole",
+]
 
 #: Ops that only rename axes of what they read (or stretch an axis of size 1).
 AXIS_VIEWS = frozenset(
-    (shape.permute_dims, shape.expand_dims, shape.squeeze, shape.broadcast_to, elementwise.stop_gradient)
+    (
+        shape.permute_dims,
+        shape.expand_dims,
+        shape.squeeze,
+        shape.broadcast_to,
+        elementwise.stop_gradient,
+    )
 )
 
 #: Ops whose result can be read out of the memory of their input.
@@ -21,7 +37,8 @@ VIEWS = AXIS_VIEWS | {shape.slice_, shape.reshape}
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Element (i, j, ...) stands ``offset + i * strides[0] + ...`` elements into the buffer of ``base``."""
+    """Element (i, j, ...) stands ``offset + i * strides[0] + ...`` elements into the buffer of
+    ``base``."""
 
     base: Tensor
     offset: Dim
@@ -61,7 +78,8 @@ def is_axis_view(node: Tensor) -> bool:
 
 
 def compose(node: Tensor, view: View) -> View | None:
-    """The view of a view op's result, given that of its input; None where the elements must be copied."""
+    """The view of a view op's result, given that of its input; None where the elements must be
+    copied."""
     a = node.attrs
     strides: tuple[Dim, ...]
     if node.op is elementwise.stop_gradient:
@@ -92,8 +110,7 @@ def compose(node: Tensor, view: View) -> View | None:
 def _stretched(node: Tensor, view: View) -> tuple[Dim, ...]:
     lead = node.ndim - len(view.shape)
     return (0,) * lead + tuple(
-        0 if type(d) is int and d == 1 else s
-        for d, s in zip(view.shape, view.strides, strict=True)
+        0 if type(d) is int and d == 1 else s for d, s in zip(view.shape, view.strides, strict=True)
     )
 
 
@@ -101,7 +118,12 @@ def _reshaped(node: Tensor, view: View) -> View | None:
     squeezed = [(d, s) for d, s in zip(view.shape, view.strides, strict=True) if d != 1]
     if [d for d in node.shape if d != 1] == [d for d, _ in squeezed]:
         left = iter(s for _, s in squeezed)
-        return View(view.base, view.offset, tuple(0 if d == 1 else next(left) for d in node.shape), node.shape)
+        return View(
+            view.base,
+            view.offset,
+            tuple(0 if d == 1 else next(left) for d in node.shape),
+            node.shape,
+        )
     if is_contiguous(view):
         return View(view.base, view.offset, contiguous_strides(node.shape), node.shape)
     return None

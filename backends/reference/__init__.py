@@ -1,4 +1,5 @@
-"""Plain NumPy evaluation, node by node: the oracle of the tests, and a way to step through a graph."""
+"""Plain NumPy evaluation, node by node: the oracle of the tests, and a way to step through a
+graph."""
 
 from symgraph.backends.reference.evaluate import bind_sizes, evaluate_graph, resolve
 

@@ -68,7 +68,12 @@ def bind_sizes(pairs: Iterable[tuple[Tensor, Array]]) -> dict[Atom, int]:
 def _lone_symbol(dim: Dim) -> Atom | None:
     if isinstance(dim, Size) and len(dim.terms) == 1:
         monomial, c = dim.terms[0]
-        if c == 1 and len(monomial) == 1 and monomial[0][1] == 1 and monomial[0][0].kind == "symbol":
+        if (
+            c == 1
+            and len(monomial) == 1
+            and monomial[0][1] == 1
+            and monomial[0][0].kind == "symbol"
+        ):
             return monomial[0][0]
     return None
 
@@ -90,14 +95,22 @@ def size_error(node: Tensor | None, a: Dim, b: Dim, left: int, right: int) -> Ex
     line = root_line(node.origin) if node is not None else None
     where = f" in {node.op.name}" + (f" made at {line}" if line else "") if node is not None else ""
     left_text, right_text = (_measured(node, d, n) for d, n in ((a, left), (b, right)))
-    if isinstance(a, Size) and str(a).startswith("max(") and node is not None and node.op.name in ("slice", "place"):
+    if (
+        isinstance(a, Size)
+        and str(a).startswith("max(")
+        and node is not None
+        and node.op.name in ("slice", "place")
+    ):
         return IndexRangeError(
             f"an index{where} is out of range for an axis of size {right}: it needs at least "
             f"{left} elements"
         )
     cure = "; pass arrays whose sizes agree"
     if 1 in (left, right) and isinstance(a, Size) and isinstance(b, Size):
-        cure = "; a size of 1 known only at run time does not broadcast: use expand_dims or broadcast_to"
+        cure = (
+            "; a size of 1 known only at run time does not broadcast: "
+            "use expand_dims or broadcast_to"
+        )
     return ShapeError(f"sizes differ{where}: {left_text} and {right_text}{cure}")
 
 
@@ -119,7 +132,8 @@ def evaluate_graph(
 ) -> list[Array]:
     """The values of the outputs, given arrays for the inputs and shared variables.
 
-    ``observer(node, value)`` is called after each node. Warnings of NumPy are silenced: the result is
+    ``observer(node, value)`` is called after each node. Warnings of NumPy are silenced: the result
+    is
     what IEEE arithmetic gives.
     """
     sizes = bind_sizes((v, a) for v, a in values.items())
@@ -159,4 +173,3 @@ def _evaluate_node(node: Tensor, results: Mapping[Tensor, Any], sizes: Mapping[A
     out = np.asarray(out)
     wanted = node.type.dtype
     return out if out.dtype == wanted else out.astype(wanted)
-

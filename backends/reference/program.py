@@ -22,7 +22,12 @@ class ReferenceFunction(Function):
     """A function whose call walks the graph with NumPy."""
 
     def __init__(
-        self, signature: Signature, graph: Graph, original: Graph, rewrites: Any, options: dict[str, Any]
+        self,
+        signature: Signature,
+        graph: Graph,
+        original: Graph,
+        rewrites: Any,
+        options: dict[str, Any],
     ) -> None:
         self._set(signature, graph, original, rewrites)
         self._observer = finite_observer if options["check_finite"] else None
@@ -32,7 +37,8 @@ class ReferenceFunction(Function):
         signature = self.signature
         given = bind_arguments(signature.name, signature.inputs, args, kwargs)
         values: dict[Tensor, Any] = {
-            i: convert_argument(i, v, signature.name) for i, v in zip(signature.inputs, given, strict=True)
+            i: convert_argument(i, v, signature.name)
+            for i, v in zip(signature.inputs, given, strict=True)
         }
         values |= {s: s.cell.array for s in self._shared}
         results = evaluate_graph(self.graph, values, self._observer)

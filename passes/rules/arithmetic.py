@@ -134,8 +134,17 @@ def _size_arithmetic(m: Match) -> Tensor | None:
     return size_value(dim, m.node.dtype)
 
 
+def _literal_first(m: Match) -> Tensor | None:
+    first, second = m.node.inputs
+    swap = second.op is leaves.constant and first.op is not leaves.constant
+    return apply(m.node.op, (second, first)) if swap else None
+
+
 # fmt: off
 ARITHMETIC: tuple[Rule, ...] = (
+    # ---- order of operands -----------------------------------------------------------------------
+    Rule("literal_first",      Node(trait="commutative", children=frozenset((leaves.constant,)), arity=2), _literal_first, EXACT),
+    Rule("commuted_twin",      Node(trait="commutative", arity=2), lambda m: m.facts.first_of_twins(m.node), EXACT),
     # ---- neutral elements ------------------------------------------------------------------------
     Rule("add_negative_zero",  P.add(x, -0.0),         x, EXACT),
     Rule("add_zero_integer",   P.add(x, 0),            x, EXACT, _integer),

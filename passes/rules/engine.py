@@ -110,7 +110,7 @@ class _Run:
             else:
                 waiting = [i for i in node.inputs if i not in done]
                 if waiting:
-                    stack.extend(waiting)
+                    stack.extend(reversed(waiting))
                 else:
                     self._settle(node)
         return done[root]

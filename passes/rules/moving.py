@@ -22,6 +22,7 @@ a, x = Var("a"), Var("x")
 SAME_ORDER = frozenset((s.reshape, s.expand_dims, s.squeeze))
 MOVES = SAME_ORDER | {s.permute_dims}
 STRETCH = frozenset((s.broadcast_to,))
+RISING = frozenset((e.negative, e.logical_not))
 
 
 def _stretched(source: Tensor, m: Match) -> Tensor:
@@ -135,15 +136,15 @@ def _broadcast_one_operand(m: Match, sources: tuple[Tensor, ...]) -> Tensor | No
 
 def _below_move(m: Match) -> Tensor | None:
     """An operation of one operand does not care how its elements are laid out."""
-    if m.node.op is e.negative or "marker" in m.node.op.traits:
+    if m.node.op in RISING or "marker" in m.node.op.traits:
         return None
     (move,) = m.node.inputs
     return rebuilt(move, (rebuilt(m.node, move.inputs),))
 
 
-def _negative_above(m: Match) -> Tensor:
-    """A sign rises instead, towards the sum that it may turn into a difference."""
-    return apply(e.negative, (rebuilt(m.node, m.node.inputs[0].inputs),))
+def _sign_above(m: Match) -> Tensor:
+    """A sign rises instead, towards the sum that it may turn into a difference; so does ``not``."""
+    return apply(m.node.inputs[0].op, (rebuilt(m.node, m.node.inputs[0].inputs),))
 
 
 def _scale_above(m: Match) -> Tensor | None:
@@ -196,7 +197,7 @@ MOVING: tuple[Rule, ...] = (
     Rule("broadcast_implicit", Node(trait="elementwise", children=STRETCH), _broadcast_implicit, EXACT),
     # ---- sinking and rising ----------------------------------------------------------------------
     Rule("unary_below_move",   Node(trait="elementwise", children=MOVES, arity=1), _below_move, EXACT),
-    Rule("negative_above",     Node(LINEAR_MOVES | STRETCH, children=frozenset((e.negative,))), _negative_above, EXACT),
+    Rule("sign_above",         Node(LINEAR_MOVES | STRETCH, children=RISING), _sign_above, EXACT),
     Rule("scale_above",        Node(LINEAR_MOVES, children=frozenset((e.multiply,))), _scale_above, EXACT),
     # ---- reductions of moved values --------------------------------------------------------------
     Rule("sum_permuted",       P.sum(P.permute_dims(x)),                 _sum_permuted,       NORMWISE),

@@ -82,7 +82,7 @@ EXAMPLES: dict[str, Example] = {
     "broadcast_expanded": lambda x, y, z, k: sg.expand_dims(sg.broadcast_to(x[0], (2, 3)), (0, 2)),
     "broadcast_implicit": lambda x, y, z, k: sg.add(sg.broadcast_to(sg.sum(y), x.shape), x),
     "unary_below_move":   lambda x, y, z, k: sg.exp(x.T),
-    "negative_above":     lambda x, y, z, k: (-x).T,
+    "sign_above":         lambda x, y, z, k: (-x).T,
     "scale_above":        lambda x, y, z, k: (sg.sum(y) * x).T,
     "sum_permuted":       lambda x, y, z, k: sg.sum(x.T, axis=0),
     "sum_expanded":       lambda x, y, z, k: sg.sum(sg.expand_dims(x, 1), axis=(1, 2)),
@@ -127,7 +127,10 @@ EXAMPLES: dict[str, Example] = {
     "one_hot_write":      lambda x, y, z, k: _picked(x, k),
     "one_hot_sum":        lambda x, y, z, k: sg.sum(sg.one_hot(k - 1, 3, dtype=x.dtype), axis=1),
     "picked_sum":         lambda x, y, z, k: sg.sum(sg.where(_hot(k), x[:, :1], number(0, x.dtype)), axis=1),
-    # ---- arithmetic ------------------------------------------------------------------------------
+    # ---- arithmetic --------------------------------------------------------------------------------
+    "literal_first":      lambda x, y, z, k: x * number(3, x.dtype),
+    "commuted_twin":      lambda x, y, z, k: sg.where(x > 0, sg.multiply(x, y), sg.multiply(y, x)),
+    # ------------------------------------------------------------------------------
     "positive_divided":   lambda x, y, z, k: (x / sg.softplus(y)) * sg.softplus(y),
     "positive_quotients": lambda x, y, z, k: (x / sg.softplus(y)) * (sg.softplus(y) / z),
     "sum_negative":       lambda x, y, z, k: sg.sum(-x, axis=1),

@@ -59,6 +59,7 @@ EXACT: dict[str, Pair] = {
     "folded product":        (lambda: x * (sg.constant(2.0) * sg.constant(3.0)), lambda: 6 * x),
     "concat of one":         (lambda: sg.concat([x]),                 lambda: x),
     "idempotent":            (lambda: sg.maximum(sg.abs(sg.abs(x)), sg.abs(x)), lambda: sg.abs(x)),
+    "commuted":             (lambda: sg.maximum(x * y, y * x),         lambda: x * y),
     "and with true":         (lambda: c & True,                       lambda: c),
 }
 ROUNDING: dict[str, Pair] = {
@@ -84,7 +85,7 @@ STABILISING: dict[str, Pair] = {
     "log exp":               (lambda: sg.log(sg.exp(x)),              lambda: x),
     "exp log of positive":   (lambda: sg.exp(sg.log(sg.exp(x))),      lambda: sg.exp(x)),
     "logaddexp":             (lambda: sg.log(sg.exp(x) + sg.exp(y)),  lambda: sg.logaddexp(x, y)),
-    "log product":           (lambda: sg.log(sg.prod(sg.square(x), axis=1)), lambda: sg.sum(sg.log(sg.square(x)), axis=1)),
+    "log product":           (lambda: sg.log(sg.prod(sg.abs(x), axis=1)), lambda: sg.sum(sg.log(sg.abs(x)), axis=1)),
     "log of square":         (lambda: sg.log(sg.square(x)),           lambda: 2 * sg.log(sg.abs(x))),
     "root of square":        (lambda: sg.sqrt(x * x),                 lambda: sg.abs(x)),
     "tanh":                  (lambda: (sg.exp(x) - sg.exp(-x)) / (sg.exp(x) + sg.exp(-x)), lambda: sg.tanh(x)),
