@@ -48,7 +48,9 @@ class Facts:
         self._twins: dict[Any, Tensor] = {}
 
     def first_of_twins(self, x: Tensor) -> Tensor:
-        """The first node asked about that has x's operation and its two operands, in either order."""
+        """The first node asked about that has x's operation and its two operands, in either
+        order.
+        """
         a, b = x.inputs
         return self._twins.setdefault((x.op, a, b), self._twins.get((x.op, b, a), x))
 
@@ -72,13 +74,16 @@ class Facts:
         return self._once("finite", x, lambda: _finite(x, DEPTH))
 
     def scale(self, x: Tensor) -> Span | None:
-        """Bounds of |x| for a scalar made of literals and sizes of at least 1; None for other values."""
+        """Bounds of |x| for a scalar made of literals and sizes of at least 1; None for other
+        values.
+        """
         return self._once("scale", x, lambda: _scale(x, DEPTH))
 
     def safe_scale(self, x: Tensor, shape: tuple[Dim, ...]) -> bool:
         """Whether the scalar x may be multiplied into values of ``shape`` in any order.
 
-        It is finite, nonzero and of moderate magnitude, except where a size is 0; and then ``shape``
+        It is finite, nonzero and of moderate magnitude, except where a size is 0; and then
+        ``shape``
         has no elements.
         """
         if x.ndim:
@@ -211,7 +216,9 @@ def _scale(x: Tensor, depth: int) -> Span | None:
 
 
 def one_hot_axes(x: Tensor) -> tuple[int, Tensor, Dim] | None:
-    """For ``equal(index, iota)``: the axis that counts, the index (of size 1 there), how many classes."""
+    """For ``equal(index, iota)``: the axis that counts, the index (of size 1 there), how many
+    classes.
+    """
     if x.op is not e.equal or x.inputs[0].dtype.kind not in "iu":
         return None
     for index_, line in (x.inputs, x.inputs[::-1]):
@@ -235,7 +242,9 @@ def _counts_to(dtype: np.dtype[Any], n: Dim) -> bool:
 
 
 def _line_axis(x: Tensor, rank: int) -> tuple[int, Dim] | None:
-    """Where 0, 1, ..., n - 1 runs, if x is an iota with axes of size 1 put behind (or before) it."""
+    """Where 0, 1, ..., n - 1 runs, if x is an iota with axes of size 1 put behind (or before)
+    it.
+    """
     base = x.inputs[0] if x.op in (s.expand_dims, s.reshape) else x
     if base.op is not leaves.iota or x.size != base.size:
         return None

@@ -19,7 +19,8 @@ from symgraph.tensor import private_table
 
 __all__ = ["PIPELINES", "Observer", "Pass", "Pipeline", "resolve_pipeline", "run_passes"]
 
-#: A pass takes a valid graph and returns a valid graph with the same inputs, output types and equations.
+#: A pass takes a valid graph and returns a valid graph with the same inputs, output types and
+#: equations.
 Pass = Callable[[Graph], Graph]
 Pipeline = tuple[Pass, ...]
 
@@ -67,7 +68,9 @@ def resolve_pipeline(passes: Any) -> Pipeline:
 def run_passes(
     graph: Graph, pipeline: Pipeline, observer: Observer | None = None
 ) -> tuple[Graph, list[Rewrite]]:
-    """The graph after all passes, and the rewrites they made; new nodes intern in a table of their own."""
+    """The graph after all passes, and the rewrites they made; new nodes intern in a table of their
+    own.
+    """
     if not pipeline:
         return graph, []
     with private_table(graph.nodes):
@@ -77,7 +80,9 @@ def run_passes(
 def apply_passes(
     graph: Graph, pipeline: Pipeline, observer: Observer | None = None
 ) -> tuple[Graph, list[Rewrite]]:
-    """The same with nodes interned where the caller's are, so that they may be used in expressions."""
+    """The same with nodes interned where the caller's are, so that they may be used in
+    expressions.
+    """
     with recording() as rewrites:
         for step in pipeline:
             before, start = graph, time.perf_counter()

@@ -14,7 +14,8 @@ __all__ = ["simplify"]
 
 
 def simplify(expression: Any, passes: str | Pipeline = "default") -> Any:
-    """The expression (a tensor, a list or a dict of tensors; same form back) as a pipeline leaves it.
+    """The expression (a tensor, a list or a dict of tensors; same form back) as a pipeline leaves
+    it.
 
     The result is an expression like any other: print it, differentiate it, compile it.
     ``stop_gradient`` is kept for that reason.

@@ -1,4 +1,6 @@
-"""All rules that keep every finite result: algebra, scalar factors, and gradients in closed form."""
+"""All rules that keep every finite result: algebra, scalar factors, and gradients in closed
+form.
+"""
 
 from __future__ import annotations
 

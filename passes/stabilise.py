@@ -1,7 +1,8 @@
 """Stabilising rules: overflow, underflow and cancellation on the way to a result are removed.
 
 Functions of symgraph (softmax, logsumexp, log1p, ...) are stable as they are; this repairs formulas
-written by hand. Derivatives are taken after it, so that they are those of the mathematical function.
+written by hand. Derivatives are taken after it, so that they are those of the mathematical
+function.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ def stabilise(graph: Graph) -> Graph:
 
 
 def stabilised(outputs: Sequence[Tensor], fixed: Sequence[Tensor]) -> list[Tensor]:
-    """The outputs in stable form, for differentiation; variables in ``fixed`` are not looked through.
+    """The outputs in stable form, for differentiation; variables in ``fixed`` are not looked
+    through.
 
     Where nothing was unstable the outputs come back as they are.
     """

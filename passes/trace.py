@@ -15,7 +15,9 @@ __all__ = ["Rewrite", "record", "recording"]
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """One rewrite: ``before`` was replaced by ``after`` because of ``rule`` under its ``contract``."""
+    """One rewrite: ``before`` was replaced by ``after`` because of ``rule`` under its
+    ``contract``.
+    """
 
     rule: str
     contract: str
@@ -46,7 +48,8 @@ _state = _State()
 def recording() -> Iterator[list[Rewrite]]:
     """Inside, the rewrites of every pass are appended to the list this yields."""
     before = _state.log
-    _state.log = log = []
+    log: list[Rewrite] = []
+    _state.log = log
     try:
         yield log
     finally:

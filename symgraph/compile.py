@@ -220,11 +220,12 @@ def evaluate_tensor(x: Tensor, values: Mapping[Tensor, Any] | None = None, **opt
     for key in given:
         if not isinstance(key, Tensor):
             raise UsageError(f"eval: {key!r} is not a variable; pass a dictionary {{x: array}}")
-    needed = [n for n in topological([x]) if n.op is leaves.input_]
+    replaced = {k for k in given if k.op is not leaves.input_}
+    needed = [n for n in topological([x], replaced) if n.op is leaves.input_]
     missing = [describe(n) for n in needed if n not in given]
     if missing:
         raise UsageError(f"eval: no value for {', '.join(missing)}; pass a dictionary {{x: array}}")
     leaves_given = [k for k in given if k.op is leaves.input_]
-    others = {k: np.asarray(v) for k, v in given.items() if k.op is not leaves.input_}
+    others = {k: np.asarray(given[k]) for k in given if k in replaced}
     f = function(leaves_given, x, givens=others, **options)
     return f(*[given[k] for k in leaves_given])

@@ -105,16 +105,22 @@ class Size:
             total[monomial] = total.get(monomial, 0) + sign * c
         return _normal(total)
 
+    def _as_value(self, other: object, method: str) -> Any:
+        """Arithmetic with a Python float leaves the sizes: the result is a value of the graph."""
+        if isinstance(other, float):
+            return getattr(Size.to_value(self), method)(other)
+        return NotImplemented
+
     def __add__(self, other: Dim) -> Dim:
-        return self._combine(other, 1) if _is_dim(other) else NotImplemented
+        return self._combine(other, 1) if _is_dim(other) else self._as_value(other, "__add__")
 
     __radd__ = __add__
 
     def __sub__(self, other: Dim) -> Dim:
-        return self._combine(other, -1) if _is_dim(other) else NotImplemented
+        return self._combine(other, -1) if _is_dim(other) else self._as_value(other, "__sub__")
 
     def __rsub__(self, other: Dim) -> Dim:
-        return -self + other if _is_dim(other) else NotImplemented
+        return -self + other if _is_dim(other) else self._as_value(other, "__rsub__")
 
     def __neg__(self) -> Dim:
         return Size(tuple((m, -c) for m, c in self.terms))
@@ -123,7 +129,8 @@ class Size:
         if type(other) is int:
             return _normal({m: c * other for m, c in self.terms})
         if not isinstance(other, Size):
-            return NotImplemented
+            result: Dim = self._as_value(other, "__mul__")
+            return result
         total: dict[Monomial, int] = {}
         for m1, c1 in self.terms:
             for m2, c2 in other.terms:
@@ -147,7 +154,8 @@ class Size:
 
     def __pow__(self, power: int) -> Dim:
         if type(power) is not int or power < 0:
-            return NotImplemented
+            result: Dim = self._as_value(power, "__pow__")
+            return result
         out: Dim = 1
         for _ in range(power):
             out = out * self

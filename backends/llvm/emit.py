@@ -136,6 +136,8 @@ class _Emitter:
         args = [self.as_lanes(self.lookup(a, scope, local), lanes) for a in item.args]
         if item.kind == "gather":
             return self.gathered(k, args, scope, lanes)
+        if item.kind == "repeat":
+            return args[0]
         assert item.node is not None
         return lower_elementwise(b, item.node, args)
 
@@ -156,16 +158,17 @@ class _Emitter:
             total = b.add(b.splat(total, lanes), steps)
         return convert(b, total, INT64, item.dtype)
 
-    def gathered(self, item: Item, args: list[Value], scope: Point, lanes: int) -> Value:
+    def gathered(self, k: int, args: list[Value], scope: Point, lanes: int) -> Value:
         """An indexed read: positions wrapped from the end and checked, then loaded."""
-        b, access = self.b, item.access
-        n = len(args)
+        b, item, n = self.b, self.nest.items[k], len(args)
+        access, wrong = item.access, b.const(vector_type("i1", lanes), False)
         total = b.const(vector_type("i64", lanes), 0)
         for position, step, limit in zip(
             args, item.payload[:n], item.payload[n : 2 * n], strict=True
         ):
-            safe = self.checked_position(position, self.number(limit), scope, lanes)
-            total = b.add(total, b.mul(safe, b.splat(self.number(step), lanes)))
+            wrapped, bad = self.checked_position(k, position, self.number(limit), scope, lanes)
+            total = b.add(total, b.mul(wrapped, b.splat(self.number(step), lanes)))
+            wrong = b.or_(wrong, bad)
         if access is None:
             total = b.add(total, b.splat(self.number(item.payload[2 * n]), lanes))
             return convert(b, total, INT64, item.dtype)
@@ -178,8 +181,7 @@ class _Emitter:
         places = b.emit(
             vector_type("ptr", lanes), f"getelementptr {scalar}, ptr {base.ref}, {total}"
         )
-        # a position out of range reads the error record instead: the table may have no element at
-        # all
+        # out of range, read the error record: the table may have no element at all
         places = b.select(wrong, b.splat(self.params[-1], lanes), places)
         return gather(b, access.dtype, places, scope.mask if lanes > 1 else None)
 
@@ -195,9 +197,8 @@ class _Emitter:
         if lanes > 1 and scope.mask is not None:
             bad = b.and_(bad, scope.mask)
         some = bad if lanes == 1 else b.call(f"llvm.vector.reduce.or.v{lanes}i1", "i1", [bad])
-        with b.when(some):
-            with b.when(b.icmp("eq", b.load("i64", self.status), b.i64(0))):
-                self.report(k, position, bad, limit, lanes)
+        with b.when(some), b.when(b.icmp("eq", b.load("i64", self.status), b.i64(0))):
+            self.report(k, position, bad, limit, lanes)
         return wrapped, bad
 
     def report(self, k: int, position: Value, bad: Value, limit: Value, lanes: int) -> None:

@@ -22,6 +22,7 @@ from symgraph.backends.llvm.partition import (
     is_scalar_literal,
 )
 from symgraph.backends.llvm.views import VIEWS, View, contiguous_strides
+from symgraph.op import Op
 from symgraph.ops import elementwise, index, leaves
 from symgraph.sizes import Dim, Size, product
 from symgraph.tensor import Tensor
@@ -43,6 +44,14 @@ CHEAP = frozenset(
         elementwise.logical_not, elementwise.astype, elementwise.clip, elementwise.isfinite,
     )
 )  # fmt: skip
+
+
+_own_codes: dict[Op, int] = {}
+
+
+def own_code(op: Op) -> int:
+    """A number for an op that brings its own native code."""
+    return _own_codes.setdefault(op, len(_own_codes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +89,9 @@ class Access:
 class Item:
     """One value of the nest.
 
-    ``kind``: load, literal, size, ramp, op, gather, reduce. ``args`` are earlier items; ``full``
-    says it changes along the inner axes; ``stage`` is the pass it can first be computed in (for
-    row values: before which).
+    ``kind``: load, literal, size, ramp, op, gather, reduce, or repeat (a row value written along
+    the inner axes). ``args`` are earlier items; ``full`` says it changes along the inner axes;
+    ``stage`` is the pass it can first be computed in (for row values: before which).
     """
 
     kind: str
@@ -100,6 +109,8 @@ class Item:
             if self.node is not None and self.kind in ("op", "reduce")
             else self.kind
         )
+        if self.node is not None and self.node.op.lower is not None:
+            name += f"#{own_code(self.node.op)}"  # two users may name their ops alike
         parts = [f"%{a}" for a in self.args] + [str(p) for p in self.payload]
         if self.access is not None:
             parts.append(str(self.access))
@@ -283,19 +294,28 @@ class NestBuilder:
     def store(self, node: Tensor) -> None:
         axes = self.cluster.maps[node]
         strides = self.spread(axes, contiguous_strides(node.shape))
-        self.nest.stores.append((self.ids[node], self.access(node, 0, strides, "write")))
+        value = self.ids[node]
+        if self.is_full(strides) and not self.items[value].full:
+            row = self.items[value]
+            repeat = Item("repeat", row.dtype, True, row.stage, (value,))
+            value = self.add(("repeat", value), repeat)
+        self.nest.stores.append((value, self.access(node, 0, strides, "write")))
 
     def save(self) -> None:
         """Scratch rows for costly full values that a later pass needs again."""
-        needed: set[int] = set()
+        size = product(self.cluster.space[a] for a in sorted(self.cluster.inner))
+        while needed := self.reread():  # what is saved must be computed, which may need more
+            for k in sorted(needed):
+                self.nest.scratch[k] = len(self.params)
+                self.params.append(PointerParam(None, 0, "scratch", size * 8))
+
+    def reread(self) -> set[int]:
+        """The values some pass reads back that are neither stored nor saved yet."""
+        found: set[int] = set()
         for stage in range(self.nest.passes()):
             for k in pass_items(self.nest, stage):
-                needed |= {a for a in self.items[k].args if is_saved(self.nest, a, stage)}
-        needed -= {v for v, _ in self.nest.stores}
-        for k in sorted(needed):
-            size = product(self.cluster.space[a] for a in sorted(self.cluster.inner))
-            self.nest.scratch[k] = len(self.params)
-            self.params.append(PointerParam(None, 0, "scratch", size * 8))
+                found |= {a for a in self.items[k].args if is_saved(self.nest, a, stage)}
+        return found - {v for v, _ in self.nest.stores} - self.nest.scratch.keys()
 
     def finish(self) -> Nest:
         """The finished nest."""

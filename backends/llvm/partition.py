@@ -222,6 +222,8 @@ class _Partitioner:
         if not plain or self.cluster(source) is not c:
             return None
         reached = reach_operand(operand, source)
+        if any(k not in reached and d != 1 for k, d in enumerate(operand.shape)):
+            return None  # a stretched axis is no axis of the space
         axes: list[int | None] = [None] * operand.ndim
         for axis, mapped in zip(reached, c.maps[source], strict=True):
             if axis is not None:

@@ -104,6 +104,8 @@ def better(b: Builder, op: Op, dtype: DType, v: Value, best: Value) -> Value:
 def first_best(b: Builder, op: Op, dtype: DType, best: Value, at: Value) -> Value:
     """The position of the best lane, the lowest one among equals."""
     lanes = lanes_of(best.type)
+    if lanes == 1:
+        return at
     value, place = b.extract(best, 0), b.extract(at, 0)
     for lane in range(1, lanes):
         v, p = b.extract(best, lane), b.extract(at, lane)

@@ -15,7 +15,16 @@ from symgraph.passes.rules.softmax import SOFTMAX
 __all__ = ["RULES", "rules_of"]
 
 #: Every rule; stabilising ones stand before the algebra that would hide what they look for.
-RULES: tuple[Rule, ...] = (*FOLDING, *MOVING, *LOGIC, *SOFTMAX, *EXPLOG, *LABELS, *ARITHMETIC, *SCALING)
+RULES: tuple[Rule, ...] = (
+    *FOLDING,
+    *MOVING,
+    *LOGIC,
+    *SOFTMAX,
+    *EXPLOG,
+    *LABELS,
+    *ARITHMETIC,
+    *SCALING,
+)
 
 
 def rules_of(*contracts: str) -> tuple[Rule, ...]:

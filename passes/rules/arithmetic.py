@@ -8,12 +8,19 @@ import numpy as np
 
 from symgraph import functions as f
 from symgraph.functions.variables import number, size_value
-from symgraph.ops import OPS
-from symgraph.ops import elementwise as e
-from symgraph.ops import leaves
 from symgraph.op import Op
+from symgraph.ops import OPS, leaves
+from symgraph.ops import elementwise as e
 from symgraph.passes.rules.pattern import Const, Node, P, Var, call, literal_of
-from symgraph.passes.rules.rule import EXACT, FINITE_ONLY, ROUNDING, STABILISING, Condition, Match, Rule
+from symgraph.passes.rules.rule import (
+    EXACT,
+    FINITE_ONLY,
+    ROUNDING,
+    STABILISING,
+    Condition,
+    Match,
+    Rule,
+)
 from symgraph.sizes import Size
 from symgraph.tensor import Tensor, apply
 
@@ -134,6 +141,10 @@ def _size_arithmetic(m: Match) -> Tensor | None:
     return size_value(dim, m.node.dtype)
 
 
+def _sum_negative(m: Match) -> Tensor:
+    return f.negative(apply(m.node.op, (m.x,), (("axis", m.node.attrs["axis"]),)))
+
+
 def _literal_first(m: Match) -> Tensor | None:
     first, second = m.node.inputs
     swap = second.op is leaves.constant and first.op is not leaves.constant
@@ -143,8 +154,11 @@ def _literal_first(m: Match) -> Tensor | None:
 # fmt: off
 ARITHMETIC: tuple[Rule, ...] = (
     # ---- order of operands -----------------------------------------------------------------------
-    Rule("literal_first",      Node(trait="commutative", children=frozenset((leaves.constant,)), arity=2), _literal_first, EXACT),
-    Rule("commuted_twin",      Node(trait="commutative", arity=2), lambda m: m.facts.first_of_twins(m.node), EXACT),
+    Rule("literal_first",
+        Node(trait="commutative", children=frozenset((leaves.constant,)), arity=2), _literal_first,
+        EXACT),
+    Rule("commuted_twin",
+        Node(trait="commutative", arity=2), lambda m: m.facts.first_of_twins(m.node), EXACT),
     # ---- neutral elements ------------------------------------------------------------------------
     Rule("add_negative_zero",  P.add(x, -0.0),         x, EXACT),
     Rule("add_zero_integer",   P.add(x, 0),            x, EXACT, _integer),
@@ -162,22 +176,25 @@ ARITHMETIC: tuple[Rule, ...] = (
     Rule("multiply_zero",      P.multiply(x, 0.0),     _zero, FINITE_ONLY, sound=_finite("x")),
     Rule("divide_zero",        P.divide(0.0, x),       _zero, FINITE_ONLY),
     Rule("subtract_same_integer", P.subtract(x, x),    _zero, EXACT, _integer),
-    Rule("subtract_same",      P.subtract(x, x),       _zero, FINITE_ONLY, _floating, sound=_finite("x")),
-    Rule("divide_same",        P.divide(x, x),         lambda m: number(1, m.node.dtype), FINITE_ONLY),
+    Rule("subtract_same",
+        P.subtract(x, x), _zero, FINITE_ONLY, _floating, sound=_finite("x")),
+    Rule("divide_same",
+        P.divide(x, x), lambda m: number(1, m.node.dtype), FINITE_ONLY),
     Rule("multiply_divided",   P.multiply(P.divide(x, y), y), x, FINITE_ONLY),
     Rule("divide_multiplied",  P.divide(P.multiply(x, y), y), x, FINITE_ONLY),
     Rule("add_subtracted",     P.add(P.subtract(x, y), y),    x, FINITE_ONLY),
     Rule("subtract_added",     P.subtract(P.add(x, y), y),    x, FINITE_ONLY),
-    # ---- cancelling what is mathematically positive ----------------------------------------------
-    Rule("positive_divided",   P.multiply(P.divide(x, y), y), x, STABILISING, lambda m: m.facts.positive(m.y)),
-    Rule("positive_quotients", P.multiply(P.divide(x, y), P.divide(y, z)), P.divide(x, z), STABILISING,
-         lambda m: m.facts.positive(m.y)),
     # ---- signs rise ------------------------------------------------------------------------------
     Rule("multiply_negatives", P.multiply(P.negative(x), P.negative(y)), P.multiply(x, y), EXACT),
     Rule("divide_negatives",   P.divide(P.negative(x), P.negative(y)),   P.divide(x, y), EXACT),
-    Rule("negative_literal_factor",   P.multiply(P.negative(x), c), lambda m: apply(e.multiply, (_negated_literal(m), m.x)), EXACT),
-    Rule("negative_literal_product",  P.negative(P.multiply(c, x)), lambda m: apply(e.multiply, (_negated_literal(m), m.x)), EXACT),
-    Rule("negative_literal_quotient", P.negative(P.divide(c, x)),   lambda m: apply(e.divide, (_negated_literal(m), m.x)), EXACT),
+    Rule("negative_literal_factor",
+        P.multiply(P.negative(x), c), lambda m: apply(e.multiply, (_negated_literal(m), m.x)),
+        EXACT),
+    Rule("negative_literal_product",
+        P.negative(P.multiply(c, x)), lambda m: apply(e.multiply, (_negated_literal(m), m.x)),
+        EXACT),
+    Rule("negative_literal_quotient",
+        P.negative(P.divide(c, x)), lambda m: apply(e.divide, (_negated_literal(m), m.x)), EXACT),
     Rule("negative_factor",    P.multiply(P.negative(x), y), P.negative(P.multiply(x, y)), EXACT),
     Rule("negative_dividend",  P.divide(P.negative(x), y),   P.negative(P.divide(x, y)), EXACT),
     Rule("negative_divisor",   P.divide(x, P.negative(y)),   P.negative(P.divide(x, y)), EXACT),
@@ -185,17 +202,23 @@ ARITHMETIC: tuple[Rule, ...] = (
     Rule("subtract_negative",  P.subtract(x, P.negative(y)), P.add(x, y), EXACT),
     Rule("negative_difference", P.negative(P.subtract(x, y)), P.subtract(y, x), ROUNDING),
     Rule("negative_minus",     P.subtract(P.negative(x), y), P.negative(P.add(x, y)), ROUNDING),
-    Rule("sum_negative",       P.sum(P.negative(x)), lambda m: f.negative(f.sum(m.x, axis=m.node.attrs["axis"])), ROUNDING),
+    Rule("sum_negative", P.sum(P.negative(x)), _sum_negative, ROUNDING),
     Rule("square_negative",    P.square(P.negative(x)), P.square(x), EXACT),
     Rule("abs_negative",       P.abs(P.negative(x)),    P.abs(x), EXACT),
     # ---- literal factors -------------------------------------------------------------------------
-    Rule("divide_power_of_two", P.divide(x, c),               _reciprocal_exactly, EXACT, lambda m: _plain(m.x)),
-    Rule("divide_literal",     P.divide(x, c),                _reciprocal, ROUNDING, lambda m: _plain(m.x)),
+    Rule("divide_power_of_two",
+        P.divide(x, c), _reciprocal_exactly, EXACT, lambda m: _plain(m.x)),
+    Rule("divide_literal",
+        P.divide(x, c), _reciprocal, ROUNDING, lambda m: _plain(m.x)),
     Rule("literal_factors",    P.multiply(c, P.multiply(d, x)), _times, ROUNDING),
-    Rule("literal_quotient",   P.multiply(c, P.divide(d, x)), _times_quotient, ROUNDING, lambda m: _plain(m.x)),
-    Rule("add_same",           P.add(x, x), lambda m: f.multiply(number(2, m.node.dtype), m.x), EXACT, lambda m: m.node.dtype.kind in "iuf"),
+    Rule("literal_quotient",
+        P.multiply(c, P.divide(d, x)), _times_quotient, ROUNDING, lambda m: _plain(m.x)),
+    Rule("add_same",
+        P.add(x, x), lambda m: f.multiply(number(2, m.node.dtype), m.x), EXACT,
+        lambda m: m.node.dtype.kind in "iuf"),
     # ---- powers ----------------------------------------------------------------------------------
-    Rule("multiply_same",      P.multiply(x, x), P.square(x), EXACT, lambda m: m.node.dtype.kind in "iuf"),
+    Rule("multiply_same",
+        P.multiply(x, x), P.square(x), EXACT, lambda m: m.node.dtype.kind in "iuf"),
     Rule("reciprocal_divides", P.reciprocal(x),  P.divide(1, x), EXACT),
     Rule("square_abs",         P.square(P.abs(x)), P.square(x), EXACT),
     Rule("sqrt_square",        P.sqrt(P.square(x)), P.abs(x), STABILISING),
@@ -205,13 +228,17 @@ ARITHMETIC: tuple[Rule, ...] = (
     Rule("pow_zero",           P.pow(x, c), lambda m: number(1, m.node.dtype), EXACT, _exponent(0)),
     Rule("pow_one",            P.pow(x, c), x, EXACT, _exponent(1)),
     Rule("pow_two",            P.pow(x, c), P.square(x), ROUNDING, _exponent(2)),
-    Rule("pow_three",          P.pow(x, c), P.multiply(x, P.square(x)), ROUNDING, _exponent(3), ulps=4),
+    Rule("pow_three",
+        P.pow(x, c), P.multiply(x, P.square(x)), ROUNDING, _exponent(3), ulps=4),
     Rule("pow_four",           P.pow(x, c), P.square(P.square(x)), ROUNDING, _exponent(4), ulps=4),
     Rule("pow_minus_one",      P.pow(x, c), P.divide(1, x), ROUNDING, _exponent(-1)),
-    Rule("pow_half",           P.pow(x, c), P.sqrt(x), ROUNDING, lambda m: _exponent(0.5)(m) and m.facts.nonnegative(m.x)),
+    Rule("pow_half",
+        P.pow(x, c), P.sqrt(x), ROUNDING, lambda m: _exponent(0.5)(m) and m.facts.nonnegative(m.x)),
     *_involutions(),
     *_idempotents(),
     # ---- sizes -----------------------------------------------------------------------------------
-    Rule("size_arithmetic", Node(frozenset((e.add, e.subtract, e.multiply)), children=frozenset((leaves.size,))), _size_arithmetic, EXACT),
+    Rule("size_arithmetic",
+        Node(frozenset((e.add, e.subtract, e.multiply)), children=frozenset((leaves.size,))),
+        _size_arithmetic, EXACT),
 )
 # fmt: on

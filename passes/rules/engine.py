@@ -1,7 +1,8 @@
 """The driver of rules: bottom-up to a fixed point, each node once, without recursion.
 
 A node is tried when its inputs are in normal form; a replacement is brought into normal form in the
-same way before its users are. Left sides look only downwards, so when the outputs are done nothing is
+same way before its users are. Left sides look only downwards, so when the outputs are done nothing
+is
 left to rewrite. The cost is linear in nodes and rewrites.
 """
 
@@ -40,7 +41,8 @@ class Counts:
 class RuleSet:
     """Rules indexed by the operations of a node and of its inputs; earlier rules are tried first.
 
-    ``relaxed`` sets fire finite-only rules everywhere, others only where their facts make them sound.
+    ``relaxed`` sets fire finite-only rules everywhere, others only where their facts make them
+    sound.
     """
 
     def __init__(self, rules: Iterable[Rule], relaxed: bool = False) -> None:
@@ -105,7 +107,9 @@ class _Run:
                 else:
                     self._open(node, stack)
                     stack.append(target)
-            elif "count" in node.attrs:  # its size is born here: other nodes refer to this very node
+            elif (
+                "count" in node.attrs
+            ):  # its size is born here: other nodes refer to this very node
                 done[node] = node
             else:
                 waiting = [i for i in node.inputs if i not in done]
@@ -150,7 +154,9 @@ class _Run:
                 continue
             self.counts.rewrites += 1
             if self.counts.rewrites > self.limit:
-                raise GraphError(f"pass {self.pass_name}: rule {rule.name} seems to fire without end")
+                raise GraphError(
+                    f"pass {self.pass_name}: rule {rule.name} seems to fire without end"
+                )
             self.log.append(Rewrite(rule.name, rule.contract, self.pass_name, node, found))
             return found, rule.name
         return None
@@ -170,7 +176,10 @@ def _fitted(found: Tensor, node: Tensor, rule: Rule) -> Tensor:
 
 
 def rewrite_outputs(
-    outputs: Sequence[Tensor], rules: RuleSet, pass_name: str, counts: Callable[[Counts], None] | None = None
+    outputs: Sequence[Tensor],
+    rules: RuleSet,
+    pass_name: str,
+    counts: Callable[[Counts], None] | None = None,
 ) -> tuple[list[Tensor], list[Rewrite]]:
     """The normal forms of ``outputs`` under ``rules``, and the rewrites that led there."""
     run = _Run(rules, pass_name, len(topological(outputs)))

@@ -1,4 +1,6 @@
-"""Exponentials and logarithms as mathematics means them: overflow and cancellation on the way removed."""
+"""Exponentials and logarithms as mathematics means them: overflow and cancellation on the way
+removed.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ def _unit(m: Match) -> bool:
     return m.x.op in (e.sigmoid, r.softmax)
 
 
-# ---- logarithms reach through moves ----------------------------------------------------------------
+# ---- logarithms reach through moves
+# ----------------------------------------------------------------
 
 _INDEXED = frozenset((s.slice_, index.gather))
 _LAID_OUT = _INDEXED | MOVES | {s.broadcast_to}
@@ -67,10 +70,14 @@ def _log_prod(m: Match) -> Tensor:
 EXPLOG: tuple[Rule, ...] = (
     # ---- inverses --------------------------------------------------------------------------------
     Rule("log_exp",        P.log(P.exp(x)),                        x, STABILISING),
-    Rule("exp_log",        P.exp(P.log(x)),                        x, FINITE_ONLY, sound=lambda m: m.facts.nonnegative(m.x)),
+    Rule("exp_log",
+        P.exp(P.log(x)), x, FINITE_ONLY, sound=lambda m: m.facts.nonnegative(m.x)),
     Rule("log1p_expm1",    P.log1p(P.expm1(x)),                    x, STABILISING),
-    Rule("expm1_log1p",    P.expm1(P.log1p(x)),                    x, FINITE_ONLY, sound=lambda m: m.facts.nonnegative(m.x)),
-    Rule("exp_log_softmax", P.exp(P.log_softmax(x)),               lambda m: f.softmax(m.x, axis=m.node.inputs[0].attrs["axis"]), STABILISING),
+    Rule("expm1_log1p",
+        P.expm1(P.log1p(x)), x, FINITE_ONLY, sound=lambda m: m.facts.nonnegative(m.x)),
+    Rule("exp_log_softmax",
+        P.exp(P.log_softmax(x)), lambda m: f.softmax(m.x, axis=m.node.inputs[0].attrs["axis"]),
+        STABILISING),
     Rule("logit_sigmoid",  P.logit(P.sigmoid(x)),                  x, STABILISING),
     Rule("sigmoid_logit",  P.sigmoid(P.logit(x)),                  x, FINITE_ONLY, sound=_unit),
     Rule("log_odds",       P.log(P.divide(x, P.subtract(1, x))),   P.logit(x), STABILISING),
@@ -78,30 +85,49 @@ EXPLOG: tuple[Rule, ...] = (
     Rule("log_one_plus_exp",  P.log(P.add(1, P.exp(u))),           P.softplus(u), STABILISING),
     Rule("log1p_exp",         P.log1p(P.exp(u)),                   P.softplus(u), STABILISING),
     Rule("log_one_plus",      P.log(P.add(1, x)),                  P.log1p(x), STABILISING),
-    Rule("log_one_minus",     P.log(P.subtract(1, x)),             P.log1p(P.negative(x)), STABILISING),
+    Rule("log_one_minus",
+        P.log(P.subtract(1, x)), P.log1p(P.negative(x)), STABILISING),
     Rule("exp_minus_one",     P.subtract(P.exp(x), 1),             P.expm1(x), STABILISING),
     Rule("exp_plus_minus_one", P.add(P.exp(x), -1),                P.expm1(x), STABILISING),
-    Rule("one_minus_exp",     P.subtract(1, P.exp(x)),             P.negative(P.expm1(x)), STABILISING),
-    Rule("log_expm1",         P.log(P.expm1(x)),                   P.add(x, P.log(P.negative(P.expm1(P.negative(x))))), STABILISING),
+    Rule("one_minus_exp",
+        P.subtract(1, P.exp(x)), P.negative(P.expm1(x)), STABILISING),
+    Rule("log_expm1",
+        P.log(P.expm1(x)), P.add(x, P.log(P.negative(P.expm1(P.negative(x))))), STABILISING),
     Rule("log_exp_plus_exp",  P.log(P.add(P.exp(u), P.exp(v))),    P.logaddexp(u, v), STABILISING),
     # ---- sigmoid ---------------------------------------------------------------------------------
-    Rule("one_over_exp",      P.divide(1, P.exp(u)),               P.exp(P.negative(u)), STABILISING),
-    Rule("sigmoid_quotient",  P.divide(1, P.add(1, P.exp(u))),     P.sigmoid(P.negative(u)), STABILISING),
+    Rule("one_over_exp",
+        P.divide(1, P.exp(u)), P.exp(P.negative(u)), STABILISING),
+    Rule("sigmoid_quotient",
+        P.divide(1, P.add(1, P.exp(u))), P.sigmoid(P.negative(u)), STABILISING),
     Rule("sigmoid_exp_quotient", P.divide(P.exp(u), P.add(1, P.exp(u))), P.sigmoid(u), STABILISING),
-    Rule("one_minus_sigmoid", P.subtract(1, P.sigmoid(x)),         P.sigmoid(P.negative(x)), STABILISING),
-    Rule("log_sigmoid",       P.log(P.sigmoid(x)),                 P.negative(P.softplus(P.negative(x))), STABILISING),
-    Rule("log1p_sigmoid",     P.log1p(P.negative(P.sigmoid(x))),   P.negative(P.softplus(x)), STABILISING),
-    Rule("log_sigmoid_odds",  P.log(P.divide(P.sigmoid(x), P.sigmoid(P.negative(x)))), x, STABILISING),
-    Rule("log_sigmoid_odds_against", P.log(P.divide(P.sigmoid(P.negative(x)), P.sigmoid(x))), P.negative(x), STABILISING),
-    Rule("exp_share",         P.divide(P.exp(u), P.add(P.exp(u), P.exp(v))), P.sigmoid(P.subtract(u, v)), STABILISING),
-    Rule("tanh_spelled",      P.divide(P.subtract(P.exp(x), P.exp(P.negative(x))), P.add(P.exp(x), P.exp(P.negative(x)))), P.tanh(x), STABILISING),
-    Rule("softplus_difference", P.subtract(P.softplus(x), P.softplus(P.negative(x))), x, STABILISING),
+    Rule("one_minus_sigmoid",
+        P.subtract(1, P.sigmoid(x)), P.sigmoid(P.negative(x)), STABILISING),
+    Rule("log_sigmoid",
+        P.log(P.sigmoid(x)), P.negative(P.softplus(P.negative(x))), STABILISING),
+    Rule("log1p_sigmoid",
+        P.log1p(P.negative(P.sigmoid(x))), P.negative(P.softplus(x)), STABILISING),
+    Rule("log_sigmoid_odds",
+        P.log(P.divide(P.sigmoid(x), P.sigmoid(P.negative(x)))), x, STABILISING),
+    Rule("log_sigmoid_odds_against",
+        P.log(P.divide(P.sigmoid(P.negative(x)), P.sigmoid(x))), P.negative(x), STABILISING),
+    Rule("exp_share",
+        P.divide(P.exp(u), P.add(P.exp(u), P.exp(v))), P.sigmoid(P.subtract(u, v)), STABILISING),
+    Rule("tanh_spelled",
+        P.divide(P.subtract(P.exp(x), P.exp(P.negative(x))), P.add(P.exp(x), P.exp(P.negative(x)))),
+        P.tanh(x), STABILISING),
+    Rule("softplus_difference",
+        P.subtract(P.softplus(x), P.softplus(P.negative(x))), x, STABILISING),
     # ---- products and quotients ------------------------------------------------------------------
-    Rule("log_exp_over",      P.log(P.divide(P.exp(u), y)),        P.subtract(u, P.log(y)), STABILISING, _nonnegative),
-    Rule("log_over_exp",      P.log(P.divide(y, P.exp(u))),        P.subtract(P.log(y), u), STABILISING, _nonnegative),
-    Rule("log_times_exp",     P.log(P.multiply(P.exp(u), y)),      P.add(u, P.log(y)), STABILISING, _nonnegative),
+    Rule("log_exp_over",
+        P.log(P.divide(P.exp(u), y)), P.subtract(u, P.log(y)), STABILISING, _nonnegative),
+    Rule("log_over_exp",
+        P.log(P.divide(y, P.exp(u))), P.subtract(P.log(y), u), STABILISING, _nonnegative),
+    Rule("log_times_exp",
+        P.log(P.multiply(P.exp(u), y)), P.add(u, P.log(y)), STABILISING, _nonnegative),
     Rule("log_prod",          P.log(P.prod(x)),                    _log_prod, STABILISING),
-    Rule("log_square",        P.log(P.square(x)),                  lambda m: 2 * f.log(f.abs(m.x)), STABILISING),
-    Rule("log_of_indexed",    Node(frozenset((e.log,)), children=_INDEXED), _log_of_indexed, STABILISING),
+    Rule("log_square",
+        P.log(P.square(x)), lambda m: 2 * f.log(f.abs(m.x)), STABILISING),
+    Rule("log_of_indexed",
+        Node(frozenset((e.log,)), children=_INDEXED), _log_of_indexed, STABILISING),
 )
 # fmt: on

@@ -30,7 +30,11 @@ def _fixed(value: Any) -> bool:
 
 
 def _foldable(node: Tensor) -> bool:
-    if not isinstance(node.type, TensorType) or node.op is s.broadcast_to or "checked" in node.op.traits:
+    if (
+        not isinstance(node.type, TensorType)
+        or node.op is s.broadcast_to
+        or "checked" in node.op.traits
+    ):
         return False
     if not _fixed(node.shape) or not _fixed(tuple(node.attrs.values())):
         return False
@@ -65,6 +69,7 @@ FOLDING: tuple[Rule, ...] = (
     Rule("fold_exact",   Node(children=_CONSTANTS, every=True), _fold, EXACT, _exactly),
     Rule("fold",         Node(children=_CONSTANTS, every=True), _fold, ROUNDING),
     Rule("fold_size",    Node(frozenset((leaves.size,))), _static_size, EXACT),
-    Rule("cast_size",    Node(frozenset((e.astype,)), children=frozenset((leaves.size,))), _cast_size, EXACT),
+    Rule("cast_size",
+        Node(frozenset((e.astype,)), children=frozenset((leaves.size,))), _cast_size, EXACT),
 )
 # fmt: on

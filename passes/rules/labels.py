@@ -7,9 +7,7 @@ import numpy as np
 from symgraph import functions as f
 from symgraph.functions.creation import iota
 from symgraph.functions.variables import size_value
-from symgraph.ops import elementwise as e
 from symgraph.ops import index, leaves
-from symgraph.ops import reduction as r
 from symgraph.passes.facts import one_hot_axes
 from symgraph.passes.rules.layout import constant_along, is_one, reshaped
 from symgraph.passes.rules.pattern import Node, P, Var, literal_of
@@ -35,7 +33,9 @@ def _row_place(i: Tensor, rank: int) -> int | None:
 
 
 def _rows(node: Tensor) -> tuple[int, Tensor, tuple[int, ...]] | None:
-    """For a write that meets every row once: the axis along which it picks, the labels, the rows' places."""
+    """For a write that meets every row once: the axis along which it picks, the labels, the rows'
+    places.
+    """
     base, updates, *indices = node.inputs
     axes, rank = node.attrs["axes"], updates.ndim
     if sorted(axes) != list(range(base.ndim)) or base.ndim < 2:
@@ -49,7 +49,9 @@ def _rows(node: Tensor) -> tuple[int, Tensor, tuple[int, ...]] | None:
             places[axis] = place
         else:
             picks.append((axis, i))
-    if len(picks) != 1 or any(k not in places.values() and not is_one(d) for k, d in enumerate(updates.shape)):
+    if len(picks) != 1 or any(
+        k not in places.values() and not is_one(d) for k, d in enumerate(updates.shape)
+    ):
         return None
     rows = tuple(places[k] for k in range(base.ndim) if k != picks[0][0])
     return *picks[0], rows
@@ -64,7 +66,9 @@ def _along_rows(x: Tensor, rank: int, rows: tuple[int, ...], axis: int) -> Tenso
 
 
 def _one_hot_write(m: Match) -> Tensor | None:
-    """zeros.at[arange(n), k].add(v) is v where the column is k. A gather keeps the check of k's range."""
+    """zeros.at[arange(n), k].add(v) is v where the column is k. A gather keeps the check of k's
+    range.
+    """
     base, updates = m.node.inputs[:2]
     if literal_of(base) != 0:
         return None
@@ -74,7 +78,9 @@ def _one_hot_write(m: Match) -> Tensor | None:
     axis, labels, rows = found
     line = iota(base.shape[axis])
     checked = apply(index.gather, (line, labels), (("axes", (0,)),))
-    spread = f.expand_dims(line, tuple(range(1, base.ndim - axis))) if axis < base.ndim - 1 else line
+    spread = (
+        f.expand_dims(line, tuple(range(1, base.ndim - axis))) if axis < base.ndim - 1 else line
+    )
     hot = f.equal(_along_rows(checked, updates.ndim, rows, axis), spread)
     value = updates.inputs[0] if updates.op.name == "broadcast_to" else updates
     if value.ndim == 0:

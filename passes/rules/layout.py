@@ -1,4 +1,6 @@
-"""Looking through operations that only lay elements out differently, and doing the same to others."""
+"""Looking through operations that only lay elements out differently, and doing the same to
+others.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def is_one(d: Dim) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the axes of a value come from: for each its axis in ``source``, None where it only repeats."""
+    """Where the axes of a value come from: for each its axis in ``source``, None where it only
+    repeats.
+    """
 
     source: Tensor
     axes: tuple[int | None, ...]
@@ -68,7 +72,9 @@ def _step(x: Tensor) -> list[int | None] | None:
 
 
 def replay(x: Tensor, source: Tensor, new: Tensor) -> Tensor:
-    """What leads from ``source`` up to x by first inputs, done to ``new`` (of the same shape) instead."""
+    """What leads from ``source`` up to x by first inputs, done to ``new`` (of the same shape)
+    instead.
+    """
     chain: list[Tensor] = []
     while x is not source:
         chain.append(x)
@@ -101,7 +107,9 @@ def same_values(a: Tensor, b: Tensor, axes: tuple[int, ...]) -> bool:
 
 
 def reshaped(x: Tensor, shape: tuple[Dim, ...]) -> Tensor:
-    """x under another shape by the simplest operation: expand_dims or squeeze where only 1s differ."""
+    """x under another shape by the simplest operation: expand_dims or squeeze where only 1s
+    differ.
+    """
     if x.shape == shape:
         return x
     if len(shape) > x.ndim:

@@ -9,6 +9,7 @@ from symgraph.ops import elementwise as e
 from symgraph.passes.rules.pattern import P, Var
 from symgraph.passes.rules.rule import EXACT, Match, Rule
 from symgraph.tensor import Tensor, apply
+from symgraph.types import DType
 
 __all__ = ["LOGIC"]
 
@@ -16,15 +17,21 @@ a, b, d, x, y = Var("a"), Var("b"), Var("d"), Var("x"), Var("y")
 t = Var("t")
 
 
-
 def _truth(value: bool) -> Tensor:
     return f.constant(value, "bool")
+
+
+def _holds(wide: DType, narrow: DType) -> bool:
+    """Whether every value of ``narrow`` is one of ``wide`` (to NumPy int64 fits float64, too)."""
+    if wide.kind == "f" and narrow.kind in "iu":
+        return narrow.itemsize * 8 <= np.finfo(wide).nmant
+    return bool(np.can_cast(narrow, wide, "safe"))
 
 
 def _direct_cast(m: Match) -> Tensor | None:
     """A conversion that lost nothing need not have happened."""
     inner = m.node.inputs[0]
-    if not np.can_cast(m.x.dtype, inner.dtype, "safe"):
+    if not _holds(inner.dtype, m.x.dtype) or (m.x.dtype.kind == "f" and m.node.dtype.kind in "iu"):
         return None
     return m.x if m.x.dtype == m.node.dtype else apply(e.astype, (m.x,), (("dtype", m.node.dtype),))
 
@@ -59,15 +66,21 @@ LOGIC: tuple[Rule, ...] = (
     # ---- comparison ------------------------------------------------------------------------------
     Rule("not_equal",      P.logical_not(P.equal(x, y)),           P.not_equal(x, y), EXACT),
     Rule("not_unequal",    P.logical_not(P.not_equal(x, y)),       P.equal(x, y), EXACT),
-    Rule("equal_same",     P.equal(x, x),                          lambda m: _truth(True), EXACT, _integers),
-    Rule("unequal_same",   P.not_equal(x, x),                      lambda m: _truth(False), EXACT, _integers),
+    Rule("equal_same",
+        P.equal(x, x), lambda m: _truth(True), EXACT, _integers),
+    Rule("unequal_same",
+        P.not_equal(x, x), lambda m: _truth(False), EXACT, _integers),
     Rule("less_same",      P.less(x, x),                           lambda m: _truth(False), EXACT),
     Rule("greater_same",   P.greater(x, x),                        lambda m: _truth(False), EXACT),
-    Rule("finite_integer", P.isfinite(x),                          lambda m: _truth(True), EXACT, _integers),
-    Rule("nan_integer",    P.isnan(x),                             lambda m: _truth(False), EXACT, _integers),
-    Rule("inf_integer",    P.isinf(x),                             lambda m: _truth(False), EXACT, _integers),
+    Rule("finite_integer",
+        P.isfinite(x), lambda m: _truth(True), EXACT, _integers),
+    Rule("nan_integer",
+        P.isnan(x), lambda m: _truth(False), EXACT, _integers),
+    Rule("inf_integer",
+        P.isinf(x), lambda m: _truth(False), EXACT, _integers),
     # ---- conversion ------------------------------------------------------------------------------
     Rule("astype_chain",   P.astype(P.astype(x)),                  _direct_cast, EXACT),
-    Rule("astype_same",    P.astype(x),                            x, EXACT, lambda m: m.x.dtype == m.node.dtype),
+    Rule("astype_same",
+        P.astype(x), x, EXACT, lambda m: m.x.dtype == m.node.dtype),
 )
 # fmt: on

@@ -1,4 +1,6 @@
-"""Rules for operations that move elements: chains become one, and what is computed sinks below them."""
+"""Rules for operations that move elements: chains become one, and what is computed sinks below
+them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,6 @@ from symgraph.functions import expand_dims
 from symgraph.functions.shape import slice_node
 from symgraph.ops import elementwise as e
 from symgraph.ops import leaves
-from symgraph.ops import reduction as r
 from symgraph.ops import shape as s
 from symgraph.passes.rebuild import rebuilt
 from symgraph.passes.rules.layout import is_one, reshaped
@@ -142,6 +143,17 @@ def _below_move(m: Match) -> Tensor | None:
     return rebuilt(move, (rebuilt(m.node, move.inputs),))
 
 
+def _both_below_move(m: Match) -> Tensor | None:
+    """Two operands laid out in the same way are combined before they are laid out."""
+    first, second = m.node.inputs
+    (a,), (b,) = first.inputs, second.inputs
+    if first.op is not second.op or first.attrs != second.attrs or a.ndim != b.ndim:
+        return None
+    if first.op is s.reshape and a.shape != b.shape:
+        return None
+    return rebuilt(first, (rebuilt(m.node, (a, b)),))
+
+
 def _sign_above(m: Match) -> Tensor:
     """A sign rises instead, towards the sum that it may turn into a difference; so does ``not``."""
     return apply(m.node.inputs[0].op, (rebuilt(m.node, m.node.inputs[0].inputs),))
@@ -180,27 +192,47 @@ LINEAR_MOVES = MOVES | {s.slice_}
 # fmt: off
 MOVING: tuple[Rule, ...] = (
     # ---- chains ----------------------------------------------------------------------------------
-    Rule("reshape_chain",      Node(SAME_ORDER, children=SAME_ORDER),    _reshape_chain,      EXACT),
-    Rule("reshape_simpler",    P.reshape(x),                             _reshape_simpler,    EXACT),
-    Rule("permute_chain",      P.permute_dims(P.permute_dims(x)),        _permute_chain,      EXACT),
-    Rule("permute_in_order",   P.permute_dims(x),                        _permute_in_order,   EXACT),
-    Rule("slice_chain",        P.slice(P.slice(x)),                      _slice_chain,        EXACT),
-    Rule("slice_whole",        P.slice(x),                               _slice_whole,        EXACT),
-    Rule("concat_one",         Node(frozenset((s.concat,)), arity=1),    _concat_one,         EXACT),
+    Rule("reshape_chain",
+        Node(SAME_ORDER, children=SAME_ORDER), _reshape_chain, EXACT),
+    Rule("reshape_simpler",
+        P.reshape(x), _reshape_simpler, EXACT),
+    Rule("permute_chain",
+        P.permute_dims(P.permute_dims(x)), _permute_chain, EXACT),
+    Rule("permute_in_order",
+        P.permute_dims(x), _permute_in_order, EXACT),
+    Rule("slice_chain",
+        P.slice(P.slice(x)), _slice_chain, EXACT),
+    Rule("slice_whole",
+        P.slice(x), _slice_whole, EXACT),
+    Rule("concat_one",
+        Node(frozenset((s.concat,)), arity=1), _concat_one, EXACT),
     # ---- stretching ------------------------------------------------------------------------------
-    Rule("broadcast_chain",    P.broadcast_to(P.broadcast_to(x)),        _broadcast_chain,    EXACT),
-    Rule("broadcast_none",     P.broadcast_to(x),                        _broadcast_none,     EXACT),
-    Rule("broadcast_leading",  P.broadcast_to(P.expand_dims(x)),         _broadcast_leading,  EXACT),
-    Rule("broadcast_one",      P.broadcast_to(x),                        _broadcast_one,      EXACT),
-    Rule("scalar_moved",       Node(LINEAR_MOVES, children=STRETCH),     _scalar_moved,       EXACT),
-    Rule("broadcast_expanded", P.expand_dims(P.broadcast_to(x)),         _broadcast_expanded, EXACT),
-    Rule("broadcast_implicit", Node(trait="elementwise", children=STRETCH), _broadcast_implicit, EXACT),
+    Rule("broadcast_chain",
+        P.broadcast_to(P.broadcast_to(x)), _broadcast_chain, EXACT),
+    Rule("broadcast_none",
+        P.broadcast_to(x), _broadcast_none, EXACT),
+    Rule("broadcast_leading",
+        P.broadcast_to(P.expand_dims(x)), _broadcast_leading, EXACT),
+    Rule("broadcast_one",
+        P.broadcast_to(x), _broadcast_one, EXACT),
+    Rule("scalar_moved",
+        Node(LINEAR_MOVES, children=STRETCH), _scalar_moved, EXACT),
+    Rule("broadcast_expanded",
+        P.expand_dims(P.broadcast_to(x)), _broadcast_expanded, EXACT),
+    Rule("broadcast_implicit",
+        Node(trait="elementwise", children=STRETCH), _broadcast_implicit, EXACT),
     # ---- sinking and rising ----------------------------------------------------------------------
-    Rule("unary_below_move",   Node(trait="elementwise", children=MOVES, arity=1), _below_move, EXACT),
-    Rule("sign_above",         Node(LINEAR_MOVES | STRETCH, children=RISING), _sign_above, EXACT),
-    Rule("scale_above",        Node(LINEAR_MOVES, children=frozenset((e.multiply,))), _scale_above, EXACT),
+    Rule("unary_below_move",
+        Node(trait="elementwise", children=MOVES, arity=1), _below_move, EXACT),
+    Rule("both_below_move",
+        Node(trait="elementwise", children=MOVES, every=True, arity=2), _both_below_move, EXACT),
+    Rule("sign_above",         Node(LINEAR_MOVES, children=RISING), _sign_above, EXACT),
+    Rule("scale_above",
+        Node(LINEAR_MOVES, children=frozenset((e.multiply,))), _scale_above, EXACT),
     # ---- reductions of moved values --------------------------------------------------------------
-    Rule("sum_permuted",       P.sum(P.permute_dims(x)),                 _sum_permuted,       NORMWISE),
-    Rule("sum_expanded",       P.sum(P.expand_dims(x)),                  _sum_expanded,       NORMWISE),
+    Rule("sum_permuted",
+        P.sum(P.permute_dims(x)), _sum_permuted, NORMWISE),
+    Rule("sum_expanded",
+        P.sum(P.expand_dims(x)), _sum_expanded, NORMWISE),
 )
 # fmt: on

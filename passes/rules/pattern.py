@@ -20,7 +20,8 @@ from symgraph.ops import OPS, leaves, shape
 from symgraph.tensor import Tensor, apply
 
 __all__ = [
-    "Call", "Const", "Literal", "Node", "P", "Pattern", "Template", "Var", "build", "call", "could_match",
+    "Call", "Const", "Literal", "Node", "P", "Pattern", "Template", "Var", "build", "call",
+    "could_match",
     "literal_of", "matcher", "variants",
 ]  # fmt: skip
 
@@ -66,7 +67,8 @@ class Call:
 class Node:
     """A root of any operation among ``ops``, with ``trait`` and with ``arity`` inputs.
 
-    One of the inputs (``every``: each) is made by one of ``children``. What is left out is not asked.
+    One of the inputs (``every``: each) is made by one of ``children``. What is left out is not
+    asked.
     """
 
     ops: frozenset[Op] | None = None
@@ -211,10 +213,7 @@ def _match_call(pattern: Call) -> Matcher:
             return False
         if name is not None and env.setdefault(name, node) is not node:
             return False
-        for sub, i in zip(subs, node.inputs, strict=True):
-            if not sub(i, env):
-                return False
-        return True
+        return all(sub(i, env) for sub, i in zip(subs, node.inputs, strict=True))
 
     return match
 

@@ -10,14 +10,17 @@ from symgraph.passes.rules.pattern import Env, Node, Pattern, Template, build
 from symgraph.tensor import Tensor
 
 __all__ = [
-    "CONTRACTS", "EXACT", "FINITE_ONLY", "NORMWISE", "ROUNDING", "STABILISING", "Condition", "Match", "Rule",
+    "CONTRACTS", "EXACT", "FINITE_ONLY", "NORMWISE", "ROUNDING", "STABILISING", "Condition",
+    "Match", "Rule",
 ]  # fmt: skip
 
 #: Bit for bit on every input, signed zeros and infinities included (any NaN equals any NaN).
 EXACT = "exact"
-#: Equal in real arithmetic, ``ulps`` apart (a zero may change its sign); finite results stay finite.
+#: Equal in real arithmetic, ``ulps`` apart (a zero may change its sign); finite results stay
+#: finite.
 ROUNDING = "rounding"
-#: Like rounding; where finite inputs overflow, underflow or cancel on the way, the right value instead,
+#: Like rounding; where finite inputs overflow, underflow or cancel on the way, the right value
+#: instead,
 #: and where an infinite input gave NaN, possibly the limit.
 STABILISING = "stabilising"
 #: Regrouped sums and products, with an error bound in norms.
@@ -48,8 +51,10 @@ Build = Callable[[Match], Tensor | None]
 class Rule:
     """``left`` becomes ``right`` when ``when`` holds.
 
-    ``right`` is a template, or a function of the match that may still decline with None. A finite-only
-    rule also fires in the default pipeline where ``sound`` holds. ``ulps`` bounds the difference of a
+    ``right`` is a template, or a function of the match that may still decline with None. A
+    finite-only
+    rule also fires in the default pipeline where ``sound`` holds. ``ulps`` bounds the difference
+    of a
     rounding rule, in units of the last place.
     """
 
@@ -62,10 +67,16 @@ class Rule:
     ulps: float = 2
 
     def apply(self, match: Match, strictly: bool) -> Tensor | None:
-        """The replacement, or None; ``strictly`` asks a finite-only rule for its ``sound`` condition."""
+        """The replacement, or None; ``strictly`` asks a finite-only rule for its ``sound``
+        condition.
+        """
         if self.when is not None and not self.when(match):
             return None
-        if strictly and self.contract == FINITE_ONLY and not (self.sound is not None and self.sound(match)):
+        if (
+            strictly
+            and self.contract == FINITE_ONLY
+            and not (self.sound is not None and self.sound(match))
+        ):
             return None
         if callable(self.right):
             return self.right(match)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from symgraph import functions as f
 from symgraph.functions.variables import number, size_value
-from symgraph.ops import elementwise as e
-from symgraph.ops import leaves
 from symgraph.ops import reduction as r
-from symgraph.ops import shape as s
 from symgraph.passes.rules.layout import layout
 from symgraph.passes.rules.pattern import Const, P, Var, literal_of
 from symgraph.passes.rules.rule import FINITE_ONLY, NORMWISE, ROUNDING, STABILISING, Match, Rule
@@ -36,10 +33,11 @@ def _count(m: Match) -> Tensor:
 
 
 def _sum_constant(m: Match) -> Tensor | None:
-    """The sum of equal terms."""
-    if m.x.ndim:
+    """The sum of equal terms; of no terms only where zero times the term is zero."""
+    count = _count(m)
+    if m.x.ndim or not (m.facts.finite(m.x) or literal_of(count)):
         return None
-    return f.multiply(_count(m), m.x)
+    return f.multiply(count, m.x)
 
 
 def _sum_chain(m: Match) -> Tensor:
@@ -108,22 +106,40 @@ SCALING: tuple[Rule, ...] = (
     # ---- sums ------------------------------------------------------------------------------------
     Rule("sum_chain",          P.sum(P.sum(x)),                    _sum_chain,    NORMWISE),
     Rule("sum_constant",       P.sum(P.broadcast_to(x)),           _sum_constant, NORMWISE),
-    Rule("sum_scaled",         P.sum(P.multiply(a, b)),            _sum_scaled,   NORMWISE, lambda m: _safe("a", m)),
+    Rule("sum_scaled",
+        P.sum(P.multiply(a, b)), _sum_scaled, NORMWISE, lambda m: _safe("a", m)),
     # ---- scalar factors --------------------------------------------------------------------------
     Rule("divide_by_size",     P.divide(x, y),                     _divide_scalar, ROUNDING),
-    Rule("scale_rises",        P.multiply(y, P.multiply(a, x)),    P.multiply(a, P.multiply(y, x)), FINITE_ONLY, _scalar_inside, sound=lambda m: _safe("a", m)),
-    Rule("scales_join",        P.multiply(a, P.multiply(b, x)),    P.multiply(P.multiply(a, b), x), FINITE_ONLY, _two_scalars, sound=lambda m: _safe("a", m) and _safe("b", m)),
-    Rule("factor_difference",  P.subtract(P.multiply(a, x), P.multiply(a, y)), P.multiply(a, P.subtract(x, y)), FINITE_ONLY, sound=lambda m: _safe("a", m)),
-    Rule("factor_sum",         P.add(P.multiply(a, x), P.multiply(a, y)), P.multiply(a, P.add(x, y)), FINITE_ONLY, sound=lambda m: _safe("a", m)),
+    Rule("scale_rises",
+        P.multiply(y, P.multiply(a, x)), P.multiply(a, P.multiply(y, x)), FINITE_ONLY,
+        _scalar_inside, sound=lambda m: _safe("a", m)),
+    Rule("scales_join",
+        P.multiply(a, P.multiply(b, x)), P.multiply(P.multiply(a, b), x), FINITE_ONLY, _two_scalars,
+        sound=lambda m: _safe("a", m) and _safe("b", m)),
+    Rule("factor_difference",
+        P.subtract(P.multiply(a, x), P.multiply(a, y)), P.multiply(a, P.subtract(x, y)),
+        FINITE_ONLY, sound=lambda m: _safe("a", m)),
+    Rule("factor_sum",
+        P.add(P.multiply(a, x), P.multiply(a, y)), P.multiply(a, P.add(x, y)), FINITE_ONLY,
+        sound=lambda m: _safe("a", m)),
     Rule("flip_difference",    P.multiply(c, P.subtract(x, y)),    _flipped, ROUNDING),
-    Rule("flip_difference_over", P.multiply(P.divide(c, z), P.subtract(x, y)), _flipped_quotient, ROUNDING),
+    Rule("flip_difference_over",
+        P.multiply(P.divide(c, z), P.subtract(x, y)), _flipped_quotient, ROUNDING),
     # ---- quotients -------------------------------------------------------------------------------
     Rule("times_reciprocal",   P.multiply(x, P.divide(1, y)),      _by_division, ROUNDING),
     # ---- q - p (section 6.5.9) -------------------------------------------------------------------
-    Rule("times_positive_quotient_minus", P.multiply(q, P.subtract(P.divide(a, q), b)), P.subtract(a, P.multiply(q, b)), STABILISING, lambda m: m.facts.positive(m.q)),
-    Rule("minus_times_positive_quotient", P.multiply(q, P.subtract(b, P.divide(a, q))), P.subtract(P.multiply(q, b), a), STABILISING, lambda m: m.facts.positive(m.q)),
-    Rule("times_positive_quotient_plus",  P.multiply(q, P.add(P.divide(a, q), b)), P.add(a, P.multiply(q, b)), STABILISING, lambda m: m.facts.positive(m.q)),
-    Rule("minus_normalised",   P.subtract(t, P.multiply(q, y)),    P.subtract(t, q), STABILISING, _normalised),
-    Rule("normalised_minus",   P.subtract(P.multiply(q, y), t),    P.subtract(q, t), STABILISING, _normalised),
+    Rule("times_positive_quotient_minus",
+        P.multiply(q, P.subtract(P.divide(a, q), b)), P.subtract(a, P.multiply(q, b)), STABILISING,
+        lambda m: m.facts.positive(m.q)),
+    Rule("minus_times_positive_quotient",
+        P.multiply(q, P.subtract(b, P.divide(a, q))), P.subtract(P.multiply(q, b), a), STABILISING,
+        lambda m: m.facts.positive(m.q)),
+    Rule("times_positive_quotient_plus",
+        P.multiply(q, P.add(P.divide(a, q), b)), P.add(a, P.multiply(q, b)), STABILISING,
+        lambda m: m.facts.positive(m.q)),
+    Rule("minus_normalised",
+        P.subtract(t, P.multiply(q, y)), P.subtract(t, q), STABILISING, _normalised),
+    Rule("normalised_minus",
+        P.subtract(P.multiply(q, y), t), P.subtract(q, t), STABILISING, _normalised),
 )
 # fmt: on

@@ -1,4 +1,5 @@
-"""softmax, log-softmax and log-sum-exp, however they are spelled; and what is left of their gradients.
+"""softmax, log-softmax and log-sum-exp, however they are spelled; and what is left of their
+gradients.
 
 A spelled softmax is exp(u) over sum(exp(u)). The sum may be kept, expanded, stretched or transposed
 along; the division may be a product with the reciprocal; u may have its maximum subtracted.
@@ -29,14 +30,15 @@ from symgraph.tensor import Tensor, apply
 
 __all__ = ["SOFTMAX", "spelled_softmax"]
 
-b, c, u, x, y = Var("b"), Var("c"), Var("u"), Var("x"), Var("y")
+a, b, c, u, x, y = Var("a"), Var("b"), Var("c"), Var("u"), Var("x"), Var("y")
 
 
 # ---- a value beside its own reduction ------------------------------------------------------------
 
 
 def _beside(value: Tensor, found: Layout, core: Tensor, rank: int) -> tuple[int, ...] | None:
-    """The axes of ``core`` over which ``found`` reduces it, if the two line up in a result of ``rank``.
+    """The axes of ``core`` over which ``found`` reduces it, if the two line up in a result of
+    ``rank``.
 
     ``value`` is core laid out somehow; ``found`` the reduction of core laid out somehow.
     """
@@ -111,12 +113,12 @@ def _softmax_by_reciprocal(m: Match) -> Tensor | None:
 
 def _log_softmax(m: Match) -> Tensor | None:
     """x minus its own log-sum-exp."""
-    return _spelled_log_softmax(*m.node.inputs, m.node.ndim)
+    return _spelled_log_softmax(m.node.inputs[0], m.node.inputs[1], m.node.ndim)
 
 
 def _log_softmax_reversed(m: Match) -> Tensor | None:
     """The log-sum-exp of x minus x."""
-    found = _spelled_log_softmax(*m.node.inputs[::-1], m.node.ndim)
+    found = _spelled_log_softmax(m.node.inputs[1], m.node.inputs[0], m.node.ndim)
     return None if found is None else f.negative(found)
 
 
@@ -152,7 +154,9 @@ def _is_maximum(shift: Tensor, x: Tensor) -> bool:
 
 
 def _shift(m: Match) -> tuple[Tensor, Tensor] | None:
-    """(x, shift) of the shifted operand of a row function, if the shift is constant along its axes."""
+    """(x, shift) of the shifted operand of a row function, if the shift is constant along its
+    axes.
+    """
     inner = m.node.inputs[0]
     pairs = [inner.inputs] if inner.op is e.subtract else [inner.inputs, inner.inputs[::-1]]
     for value, shift in pairs:
@@ -188,6 +192,22 @@ def _add_back(m: Match) -> Tensor | None:
 DEPTH = 8
 
 
+def _softmax_average(m: Match) -> Tensor | None:
+    """sum(a exp(u)) / sum(exp(u)) is the sum of a times the softmax of u."""
+    axes = m.s.attrs["axis"]
+    if m.t.attrs["axis"] != axes or m.t.inputs[0].shape != m.u.shape:
+        return None
+    return f.sum(f.multiply(m.a, f.softmax(m.u, axis=axes)), axis=axes)
+
+
+def _weighted_quotient(m: Match) -> Tensor | None:
+    """q times the sum of (a / q) q is q times the sum of a; a NaN in q still shows."""
+    axes = m.q.attrs["axis"]
+    if m.s.attrs["axis"] != axes or m.a.shape != m.q.shape:
+        return None
+    return f.multiply(m.q, f.sum(m.a, axis=axes, keepdims=m.q.ndim > len(axes)))
+
+
 def _softmax_factor(m: Match) -> Tensor | None:
     """exp(u) times terms that all have one over its sum as a factor: softmax(u) times the rest.
 
@@ -217,7 +237,9 @@ def _denominator(x: Tensor, core: Tensor, rank: int) -> Tensor | None:
     return None
 
 
-_TRANSPARENT = frozenset((e.add, e.subtract, e.multiply, e.divide, e.negative, r.sum_, s.expand_dims))
+_TRANSPARENT = frozenset(
+    (e.add, e.subtract, e.multiply, e.divide, e.negative, r.sum_, s.expand_dims)
+)
 
 
 def _quotient(x: Tensor, total: Tensor, depth: int) -> Tensor | None:
@@ -238,7 +260,9 @@ def _quotient(x: Tensor, total: Tensor, depth: int) -> Tensor | None:
     if x.op is r.sum_:
         inside = f.expand_dims(total, x.attrs["axis"]) if total.ndim or not ins[0].ndim else total
         return _with_input(x, 0, _quotient(ins[0], inside, deeper))
-    return _with_input(_with_input(x, 0, _quotient(ins[0], total, deeper)), 1, _quotient(ins[1], total, deeper))
+    return _with_input(
+        _with_input(x, 0, _quotient(ins[0], total, deeper)), 1, _quotient(ins[1], total, deeper)
+    )
 
 
 def _with_input(x: Tensor | None, k: int, new: Tensor | None) -> Tensor | None:
@@ -248,27 +272,56 @@ def _with_input(x: Tensor | None, k: int, new: Tensor | None) -> Tensor | None:
     return rebuilt(x, inputs)
 
 
+SOFT = P.softmax(u).named("q")
+WEIGHTED = P.sum(P.multiply(P.divide(a, SOFT), SOFT)).named("s")
+
 # fmt: off
 SOFTMAX: tuple[Rule, ...] = (
-    Rule("softmax_quotient",   P.divide(x, y),                         _softmax,              STABILISING),
-    Rule("softmax_product",    P.multiply(P.exp(u), y),                _softmax_by_reciprocal, STABILISING),
-    Rule("softmax_product_laid_out", P.multiply(P.permute_dims(x), y), _softmax_by_reciprocal, STABILISING),
-    Rule("logsumexp_spelled",  P.log(P.sum(P.exp(u)).named("s")),      _logsumexp,            STABILISING),
-    Rule("logsumexp_scaled",   P.log(P.multiply(c, P.sum(P.exp(u)).named("s"))), _logsumexp_scaled, STABILISING, lambda m: m.facts.positive(m.c)),
-    Rule("log_softmax_spelled", P.subtract(x, P.expand_dims(y)),       _log_softmax,          STABILISING),
-    Rule("log_softmax_vector", P.subtract(x, P.logsumexp(y)),          _log_softmax,          STABILISING),
-    Rule("log_softmax_reversed", P.subtract(P.expand_dims(y), x),      _log_softmax_reversed, STABILISING),
-    Rule("log_softmax_reversed_vector", P.subtract(P.logsumexp(y), x), _log_softmax_reversed, STABILISING),
-    Rule("log_of_softmax",     P.log(P.softmax(x)),                    lambda m: f.log_softmax(m.x, axis=m.node.inputs[0].attrs["axis"]), STABILISING),
-    Rule("softmax_factor",     P.multiply(P.exp(u).named("e"), y),     _softmax_factor,       STABILISING),
+    Rule("softmax_quotient",
+        P.divide(x, y), _softmax, STABILISING),
+    Rule("softmax_product",
+        P.multiply(P.exp(u), y), _softmax_by_reciprocal, STABILISING),
+    Rule("softmax_product_laid_out",
+        P.multiply(P.permute_dims(x), y), _softmax_by_reciprocal, STABILISING),
+    Rule("logsumexp_spelled",
+        P.log(P.sum(P.exp(u)).named("s")), _logsumexp, STABILISING),
+    Rule("logsumexp_scaled",
+        P.log(P.multiply(c, P.sum(P.exp(u)).named("s"))), _logsumexp_scaled, STABILISING,
+        lambda m: m.facts.positive(m.c)),
+    Rule("log_softmax_spelled",
+        P.subtract(x, P.expand_dims(y)), _log_softmax, STABILISING),
+    Rule("log_softmax_vector",
+        P.subtract(x, P.logsumexp(y)), _log_softmax, STABILISING),
+    Rule("log_softmax_reversed",
+        P.subtract(P.expand_dims(y), x), _log_softmax_reversed, STABILISING),
+    Rule("log_softmax_reversed_vector",
+        P.subtract(P.logsumexp(y), x), _log_softmax_reversed, STABILISING),
+    Rule("log_of_softmax",
+        P.log(P.softmax(x)), lambda m: f.log_softmax(m.x, axis=m.node.inputs[0].attrs["axis"]),
+        STABILISING),
+    Rule("softmax_average",
+        P.divide(P.sum(P.multiply(a, P.exp(u))).named("t"), P.sum(P.exp(u)).named("s")),
+        _softmax_average, STABILISING),
+    Rule("softmax_factor",
+        P.multiply(P.exp(u).named("e"), y), _softmax_factor, STABILISING),
+    Rule("softmax_weighted_quotient", P.multiply(SOFT, P.expand_dims(WEIGHTED)), _weighted_quotient,
+        STABILISING),
+    Rule("softmax_weighted_quotient_vector", P.multiply(SOFT, WEIGHTED), _weighted_quotient,
+        STABILISING),
     # ---- shifts ----------------------------------------------------------------------------------
-    Rule("softmax_shift",      P.softmax(P.subtract(x, y)),            _without_shift, STABILISING, _harmless_shift),
-    Rule("softmax_shift_added", P.softmax(P.add(x, y)),                _without_shift, STABILISING, _harmless_shift),
+    Rule("softmax_shift",
+        P.softmax(P.subtract(x, y)), _without_shift, STABILISING, _harmless_shift),
+    Rule("softmax_shift_added",
+        P.softmax(P.add(x, y)), _without_shift, STABILISING, _harmless_shift),
     Rule("softmax_any_shift",  P.softmax(P.subtract(x, y)),            _without_shift, FINITE_ONLY),
     Rule("softmax_any_shift_added", P.softmax(P.add(x, y)),            _without_shift, FINITE_ONLY),
-    Rule("log_softmax_shift",  P.log_softmax(P.subtract(x, y)),        _without_shift, STABILISING, _harmless_shift),
-    Rule("log_softmax_shift_added", P.log_softmax(P.add(x, y)),        _without_shift, STABILISING, _harmless_shift),
-    Rule("logsumexp_shift",    P.add(P.logsumexp(P.subtract(x, b)).named("s"), y), _add_back, STABILISING),
-    Rule("logsumexp_shift_kept", P.add(P.expand_dims(P.logsumexp(P.subtract(x, b)).named("s")), y), _add_back, STABILISING),
+    Rule("log_softmax_shift",
+        P.log_softmax(P.subtract(x, y)), _without_shift, STABILISING, _harmless_shift),
+    Rule("log_softmax_shift_added",
+        P.log_softmax(P.add(x, y)), _without_shift, STABILISING, _harmless_shift),
+    Rule("logsumexp_shift",
+        P.add(P.logsumexp(P.subtract(x, b)).named("s"), y), _add_back, STABILISING),
+    Rule("logsumexp_shift_kept",
+        P.add(P.expand_dims(P.logsumexp(P.subtract(x, b)).named("s")), y), _add_back, STABILISING),
 )
 # fmt: on

@@ -46,12 +46,14 @@ class Basic:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """An index in normal form: reshape, slice, gather along ``axes``, then lay out the result.
+    """An index in normal form: pin, reshape, slice, gather along ``axes``, lay out the result.
 
-    ``squeezed`` are axes indexed by one integer; ``arrays`` the int64 index tensors of ``axes``;
-    ``order`` and ``new_axes`` arrange what gather returns.
+    ``pinned`` is the array's shape with the sizes that literal masks demand. ``squeezed`` are axes
+    indexed by one integer; ``arrays`` the int64 index tensors of ``axes``; ``order`` and
+    ``new_axes`` arrange what gather returns.
     """
 
+    pinned: tuple[Dim, ...]
     shape: tuple[Dim, ...]
     basic: Basic
     squeezed: tuple[int, ...]
@@ -76,7 +78,7 @@ def getitem(x: Any, index: Any, /) -> Tensor:
 
 def read(t: Tensor, plan: Plan) -> Tensor:
     """What the planned index selects."""
-    base = reshape(t, plan.shape)
+    base = reshape(broadcast_to(t, plan.pinned), plan.shape)
     basic = plan.basic
     out = slice_node(base, basic.starts, basic.steps, basic.lengths, basic.checked)
     if plan.arrays:
@@ -90,8 +92,8 @@ def read(t: Tensor, plan: Plan) -> Tensor:
 def plan_index(t: Tensor, index: Any) -> Plan:
     """Normalise a user's index of ``t``."""
     entries = _expand(t, index if isinstance(index, tuple) else (index,))
-    entries, shape = _masks(t, entries)
-    return _arrange(t, entries, shape)
+    entries, pinned, shape = _masks(t, entries)
+    return _arrange(t, entries, pinned, shape)
 
 
 def _consumes(entry: Any) -> int:
@@ -168,9 +170,10 @@ def nonzero_positions(mask: Tensor) -> Tensor:
     return node
 
 
-def _masks(t: Tensor, entries: list[Any]) -> tuple[list[Any], tuple[Dim, ...]]:
+def _masks(t: Tensor, entries: list[Any]) -> tuple[list[Any], tuple[Dim, ...], tuple[Dim, ...]]:
     """Replace masks by positions; a mask over several axes joins them into one."""
     out: list[Any] = []
+    pinned: list[Dim] = []
     shape: list[Dim] = []
     axis = 0
     for e in entries:
@@ -180,6 +183,7 @@ def _masks(t: Tensor, entries: list[Any]) -> tuple[list[Any], tuple[Dim, ...]]:
         masks = (isinstance(e, Tensor) and e.dtype.kind == "b") or isinstance(e, np.ndarray)
         if not masks:
             out.append(e)
+            pinned.extend(dims)
             shape.extend(dims)
             continue
         m = as_tensor(e, "mask")
@@ -190,15 +194,19 @@ def _masks(t: Tensor, entries: list[Any]) -> tuple[list[Any], tuple[Dim, ...]]:
                     "shape "
                     f"{shape_text(dims)}; they must agree"
                 )
-        shape.append(product(dims))
-        if isinstance(e, np.ndarray) and e.shape == dims:
+        if isinstance(e, np.ndarray):
+            dims = e.shape
             out.append(constant(np.flatnonzero(e).astype(np.int64)))
         else:  # broadcast_to has the sizes checked when called
             out.append(nonzero_positions(reshape(broadcast_to(m, dims), (-1,))))
-    return out, tuple(shape)
+        pinned.extend(dims)
+        shape.append(product(dims))
+    return out, tuple(pinned), tuple(shape)
 
 
-def _arrange(t: Tensor, entries: list[Any], shape: tuple[Dim, ...]) -> Plan:
+def _arrange(
+    t: Tensor, entries: list[Any], pinned: tuple[Dim, ...], shape: tuple[Dim, ...]
+) -> Plan:
     advanced = any(isinstance(e, Tensor) for e in entries)
     starts, steps, lengths = [], [], []
     squeezed: list[int] = []
@@ -233,7 +241,7 @@ def _arrange(t: Tensor, entries: list[Any], shape: tuple[Dim, ...]) -> Plan:
         axis += 1
     order, new_axes = _layout(layout, arrays)
     basic = Basic(tuple(starts), tuple(steps), tuple(lengths), checked)
-    return Plan(shape, basic, tuple(squeezed), tuple(axes), tuple(arrays), order, new_axes)
+    return Plan(pinned, shape, basic, tuple(squeezed), tuple(axes), tuple(arrays), order, new_axes)
 
 
 def _layout(layout: list[str], arrays: list[Tensor]) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -410,7 +418,8 @@ class IndexedUpdate:
                 f"at.{how} of {describe(x)}: the value has shape {shape_text(v.shape)}, the place "
                 f"{shape_text(target.shape)}; the value must broadcast to the place"
             ) from None
-        return reshape(_scatter(reshape(x, plan.shape), v, plan, how), x.shape)
+        base = reshape(broadcast_to(x, plan.pinned), plan.shape)
+        return reshape(_scatter(base, v, plan, how), x.shape)
 
 
 def _scatter(base: Tensor, value: Tensor, plan: Plan, how: str) -> Tensor:

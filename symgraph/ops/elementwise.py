@@ -33,9 +33,15 @@ abs_ = elementwise("abs", np.abs, kinds="iuf", traits="exact nonnegative idempot
 sign = elementwise("sign", np.sign, kinds="iuf", traits="exact idempotent")
 
 
+def _float_power(x: Array, y: Array) -> Array:
+    """IEEE pow. NumPy takes the square root for one repeated exponent 1/2: wrong at -0 and -inf."""
+    x, y = np.broadcast_arrays(x, y)
+    return np.asarray(np.power(x.reshape(-1), np.array(y).reshape(-1))).reshape(x.shape)
+
+
 def _pow(x: Array, y: Array) -> Array:
     if x.dtype.kind == "f":
-        return np.asarray(np.power(x, y))
+        return _float_power(x, y)
     if x.dtype.kind == "u":
         return np.asarray(np.power(x, y))
     powers = np.power(x, np.maximum(y, 0))

@@ -223,11 +223,13 @@ def test_float_powers_at_special_values() -> None:
     with np.errstate(all="ignore"):
         want = np.power(a, b)
     np.testing.assert_allclose(run(x**y, (x, a), (y, b)), want, rtol=4e-16)
+    points = np.array(some)
     for p in (0, 1, 2, -1, 0.5, 3, -2, 0.0, 1.0, 2.0, -1.0):
-        with np.errstate(all="ignore"):
-            np.testing.assert_allclose(
-                run(x**p, (x, np.array(some))), np.array(some) ** p, rtol=4e-16
-            )
+        with np.errstate(all="ignore"):  # a full array: NumPy's x ** 0.5 is sqrt, not pow
+            want = np.power(points, np.full(len(points), float(p)))
+        np.testing.assert_allclose(run(x**p, (x, points)), want, rtol=4e-16)
+    a0 = sg.scalar("a")
+    assert run(a0**0.5, (a0, -INF)) == INF
 
 
 def test_clip_bounds_crossed_or_nan() -> None:

@@ -1,15 +1,18 @@
-"""One expression for each rule on which it fires; rules that are plain patterns get theirs from the pattern."""
+"""One expression for each rule on which it fires; rules that are plain patterns get theirs from
+the pattern.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import symgraph as sg
 from symgraph import Tensor
 from symgraph.functions.creation import iota
 from symgraph.functions.variables import number, size_value
-from symgraph.ops import index, leaves
 from symgraph.ops import elementwise as e
+from symgraph.ops import index, leaves
 from symgraph.ops import reduction as r
 from symgraph.ops import shape as s
 from symgraph.passes.rules.pattern import Call, Const, Literal, Node, Pattern, Var
@@ -54,6 +57,10 @@ def _hot(k: Tensor) -> Tensor:
     return sg.equal(sg.expand_dims(inside, 1), iota(3))
 
 
+def _weighted(q: Tensor, y: Tensor, rows: bool = False) -> Tensor:
+    return q * sg.sum((y / q) * q, axis=1 if rows else None, keepdims=rows)
+
+
 def _softmax_backprop(x: Tensor, y: Tensor) -> Tensor:
     total = sg.sum(sg.exp(x), axis=1, keepdims=True)
     return sg.exp(x) * (y * (1 / total) - sg.expand_dims(sg.sum(y * (y / total), axis=1), 1))
@@ -65,23 +72,32 @@ EXAMPLES: dict[str, Example] = {
     "fold_exact":         lambda x, y, z, k: x + (number(2, x.dtype) * number(3, x.dtype)),
     "fold":               lambda x, y, z, k: x + sg.exp(number(1, x.dtype)),
     "fold_size":          lambda x, y, z, k: x + _op(leaves.size, dim=3, dtype=x.dtype),
-    "cast_size":          lambda x, y, z, k: x + _op(e.astype, size_value(x.shape[0]), dtype=x.dtype),
+    "cast_size": lambda x, y, z, k: (
+        x + _op(e.astype, size_value(x.shape[0]), dtype=x.dtype)
+    ),
     # ---- moving ----------------------------------------------------------------------------------
     "reshape_chain":      lambda x, y, z, k: sg.squeeze(sg.expand_dims(x, 1), 1),
     "reshape_simpler":    lambda x, y, z, k: x.reshape((x.shape[0], 1, 3)),
     "permute_chain":      lambda x, y, z, k: x.T.T,
     "permute_in_order":   lambda x, y, z, k: x[:, None].transpose((1, 0, 2)),
     "slice_chain":        lambda x, y, z, k: x[:, ::-1][:, 1:],
-    "slice_whole":        lambda x, y, z, k: _op(s.slice_, x, starts=(0, 0), steps=(1, 1), lengths=x.shape),
+    "slice_whole": lambda x, y, z, k: (
+        _op(s.slice_, x, starts=(0, 0), steps=(1, 1), lengths=x.shape)
+    ),
     "concat_one":         lambda x, y, z, k: _op(s.concat, x, axis=0),
-    "broadcast_chain":    lambda x, y, z, k: sg.broadcast_to(sg.broadcast_to(sg.sum(x), (3,)), (2, 3)),
+    "broadcast_chain": lambda x, y, z, k: (
+        sg.broadcast_to(sg.broadcast_to(sg.sum(x), (3,)), (2, 3))
+    ),
     "broadcast_none":     lambda x, y, z, k: _op(s.broadcast_to, x, shape=x.shape),
     "broadcast_leading":  lambda x, y, z, k: sg.broadcast_to(x[0][None], (2, 3)),
-    "broadcast_one":      lambda x, y, z, k: sg.broadcast_to(sg.expand_dims(sg.sum(x), (0, 1)), (2, 3)),
+    "broadcast_one": lambda x, y, z, k: (
+        sg.broadcast_to(sg.expand_dims(sg.sum(x), (0, 1)), (2, 3))
+    ),
     "scalar_moved":       lambda x, y, z, k: _wide(x).T,
     "broadcast_expanded": lambda x, y, z, k: sg.expand_dims(sg.broadcast_to(x[0], (2, 3)), (0, 2)),
     "broadcast_implicit": lambda x, y, z, k: sg.add(sg.broadcast_to(sg.sum(y), x.shape), x),
     "unary_below_move":   lambda x, y, z, k: sg.exp(x.T),
+    "both_below_move":    lambda x, y, z, k: x.T + y.T,
     "sign_above":         lambda x, y, z, k: (-x).T,
     "scale_above":        lambda x, y, z, k: (sg.sum(y) * x).T,
     "sum_permuted":       lambda x, y, z, k: sg.sum(x.T, axis=0),
@@ -89,7 +105,7 @@ EXAMPLES: dict[str, Example] = {
     # ---- logic -----------------------------------------------------------------------------------
     "where_again_true":   lambda x, y, z, k: sg.where(x > y, sg.where(x > y, x, y), z),
     "where_again_false":  lambda x, y, z, k: sg.where(x > y, z, sg.where(x > y, x, y)),
-    "astype_chain":       lambda x, y, z, k: sg.astype(_op(e.astype, x, dtype=sg.constant(0.0).dtype), "int32") if x.dtype.name == "float32" else sg.astype(sg.astype(k, "float64"), "float32"),
+    "astype_chain":       lambda x, y, z, k: sg.astype(sg.astype(x > 0, "float32"), "float64"),
     "astype_same":        lambda x, y, z, k: _op(e.astype, x, dtype=x.dtype),
     "equal_same":         lambda x, y, z, k: sg.equal(k, k),
     "unequal_same":       lambda x, y, z, k: sg.not_equal(k, k),
@@ -98,8 +114,15 @@ EXAMPLES: dict[str, Example] = {
     "inf_integer":        lambda x, y, z, k: sg.isinf(k),
     # ---- row functions ---------------------------------------------------------------------------
     "softmax_quotient":   lambda x, y, z, k: _rows(x),
-    "softmax_product":    lambda x, y, z, k: sg.exp(x) * (1 / sg.sum(sg.exp(x), axis=1, keepdims=True)),
+    "softmax_product": lambda x, y, z, k: (
+        sg.exp(x) * (1 / sg.sum(sg.exp(x), axis=1, keepdims=True))
+    ),
     "softmax_product_laid_out": lambda x, y, z, k: sg.exp(x).T * (1 / sg.sum(sg.exp(x), axis=1)),
+    "softmax_average": lambda x, y, z, k: (
+        sg.sum(sg.sigmoid(y) * sg.exp(x), axis=1) / sg.sum(sg.exp(x), axis=1)
+    ),
+    "softmax_weighted_quotient": lambda x, y, z, k: _weighted(sg.softmax(x), y, rows=True),
+    "softmax_weighted_quotient_vector": lambda x, y, z, k: _weighted(sg.softmax(x, axis=None), y),
     "softmax_factor":     lambda x, y, z, k: _softmax_backprop(x, y),
     "logsumexp_spelled":  lambda x, y, z, k: sg.log(sg.sum(sg.exp(x), axis=1)),
     "logsumexp_scaled":   lambda x, y, z, k: sg.log(0.25 * sg.sum(sg.exp(x), axis=1)),
@@ -115,7 +138,9 @@ EXAMPLES: dict[str, Example] = {
     "log_softmax_shift":  lambda x, y, z, k: sg.log_softmax(x - _top(x)),
     "log_softmax_shift_added": lambda x, y, z, k: sg.log_softmax(x + number(3, x.dtype)),
     "logsumexp_shift":    lambda x, y, z, k: sg.logsumexp(x - _top(x), axis=1) + sg.max(x, axis=1),
-    "logsumexp_shift_kept": lambda x, y, z, k: sg.logsumexp(x - _top(x), axis=1, keepdims=True) + _top(x),
+    "logsumexp_shift_kept": lambda x, y, z, k: (
+        sg.logsumexp(x - _top(x), axis=1, keepdims=True) + _top(x)
+    ),
     # ---- exponentials and logarithms -------------------------------------------------------------
     "exp_log_softmax":    lambda x, y, z, k: sg.exp(sg.log_softmax(x)),
     "log_of_indexed":     lambda x, y, z, k: sg.log(sg.softmax(x)[sg.arange(x.shape[0]), k]),
@@ -126,13 +151,14 @@ EXAMPLES: dict[str, Example] = {
     # ---- labels ----------------------------------------------------------------------------------
     "one_hot_write":      lambda x, y, z, k: _picked(x, k),
     "one_hot_sum":        lambda x, y, z, k: sg.sum(sg.one_hot(k - 1, 3, dtype=x.dtype), axis=1),
-    "picked_sum":         lambda x, y, z, k: sg.sum(sg.where(_hot(k), x[:, :1], number(0, x.dtype)), axis=1),
-    # ---- arithmetic --------------------------------------------------------------------------------
+    "picked_sum": lambda x, y, z, k: (
+        sg.sum(sg.where(_hot(k), x[:, :1], number(0, x.dtype)), axis=1)
+    ),
+    # ---- arithmetic
+    # --------------------------------------------------------------------------------
     "literal_first":      lambda x, y, z, k: x * number(3, x.dtype),
     "commuted_twin":      lambda x, y, z, k: sg.where(x > 0, sg.multiply(x, y), sg.multiply(y, x)),
     # ------------------------------------------------------------------------------
-    "positive_divided":   lambda x, y, z, k: (x / sg.softplus(y)) * sg.softplus(y),
-    "positive_quotients": lambda x, y, z, k: (x / sg.softplus(y)) * (sg.softplus(y) / z),
     "sum_negative":       lambda x, y, z, k: sg.sum(-x, axis=1),
     "square_sqrt":        lambda x, y, z, k: sg.square(sg.sqrt(sg.abs(x))),
     "abs_nonnegative":    lambda x, y, z, k: sg.abs(sg.exp(x)),
@@ -153,8 +179,12 @@ EXAMPLES: dict[str, Example] = {
     "times_positive_quotient_minus": lambda x, y, z, k: sg.softplus(x) * (y / sg.softplus(x) - z),
     "minus_times_positive_quotient": lambda x, y, z, k: sg.softplus(x) * (z - y / sg.softplus(x)),
     "times_positive_quotient_plus":  lambda x, y, z, k: sg.softplus(x) * (y / sg.softplus(x) + z),
-    "minus_normalised":   lambda x, y, z, k: sg.softmax(x) - y * sg.sum(sg.softmax(x), axis=1, keepdims=True),
-    "normalised_minus":   lambda x, y, z, k: y * sg.sum(sg.softmax(x), axis=1, keepdims=True) - sg.softmax(x),
+    "minus_normalised": lambda x, y, z, k: (
+        sg.softmax(x) - y * sg.sum(sg.softmax(x), axis=1, keepdims=True)
+    ),
+    "normalised_minus": lambda x, y, z, k: (
+        y * sg.sum(sg.softmax(x), axis=1, keepdims=True) - sg.softmax(x)
+    ),
 }
 # fmt: on
 
@@ -162,7 +192,10 @@ EXAMPLES: dict[str, Example] = {
 ABSOLUTE = frozenset(
     name
     for name in EXAMPLES
-    if "logsumexp" in name or "log_softmax" in name or "normalised" in name or name.startswith("log_o")
+    if "logsumexp" in name
+    or "log_softmax" in name
+    or "normalised" in name
+    or name.startswith("log_o")
 )
 
 LITERALS = (2.0, 3.0, -2.0, 0.5, -1.0, 0.0, 1.0, 4.0)
@@ -178,11 +211,13 @@ def examples_of(
     left = rule.left
     assert not isinstance(left, Node), f"rule {rule.name} needs an entry in EXAMPLES"
     for first in LITERALS:
-        yield lambda first=first: _grown(left, [x, y, z], {}, [first, 3.0])
+        yield partial(_grown, left, [x, y, z], {}, [first, 3.0])
     yield lambda: _grown(left, [x > 0, y > 0, z > 0], {}, [1.0, 1.0])
 
 
-def _grown(p: Pattern, free: list[Tensor], bound: dict[str, Tensor], literals: list[float]) -> Tensor:
+def _grown(
+    p: Pattern, free: list[Tensor], bound: dict[str, Tensor], literals: list[float]
+) -> Tensor:
     """The pattern with variables in place of its names."""
     if isinstance(p, Var):
         if p.name not in bound:

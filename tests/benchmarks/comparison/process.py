@@ -15,8 +15,8 @@ __all__ = ["Worker", "environment"]
 
 FOLDER = Path(__file__).resolve().parents[1]
 
-#: Settings that may be left in a shell and would slow NumPy's matrix product.
-PINS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+#: Settings that may be left in a shell and would slow NumPy's matrix product, or every import.
+PINS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONDONTWRITEBYTECODE")
 
 ONE_THREAD = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
@@ -32,7 +32,7 @@ def environment(cache: str) -> dict[str, str]:
     kept["PYTENSOR_FLAGS"] = f"base_compiledir={cache}/pytensor"
     kept["NUMBA_CACHE_DIR"] = f"{cache}/numba"
     kept["SYMGRAPH_CACHE_DIR"] = f"{cache}/symgraph"
-    kept["PYTHONPATH"] = str(FOLDER)
+    kept["PYTHONPATH"] = os.pathsep.join(filter(None, (str(FOLDER), kept.get("PYTHONPATH"))))
     return kept
 
 
