@@ -14,13 +14,14 @@ array([1., 1.])
 from symgraph import functions as _functions
 from symgraph import nn, optim
 from symgraph.compile import evaluate_tensor, function
-from symgraph.functions import *  # noqa: F403
+from symgraph.functions import *
 from symgraph.functions import __all__ as _names
 from symgraph.graph import Graph
 from symgraph.op import Derivative, Op
 from symgraph.passes.build_grad import build_grad
 from symgraph.passes.gradient import grad, hvp, jvp, vjp
 from symgraph.passes.jacobian import hessian, jacobian
+from symgraph.passes.simplify import simplify
 from symgraph.printer import pprint
 from symgraph.program import Function
 from symgraph.tensor import Tensor
@@ -33,5 +34,6 @@ vars(_functions).update(evaluate_tensor=evaluate_tensor, pprint_tensor=pprint)
 
 __all__ = [
     *_names, "Derivative", "Function", "Graph", "Op", "Tensor", "build_grad", "function", "grad",
-    "hessian", "hvp", "jacobian", "jvp", "nn", "optim", "pprint", "verify_grad", "vjp",
+    "hessian", "hvp", "jacobian", "jvp", "nn", "optim", "pprint", "simplify", "verify_grad",
+    "vjp",
 ]  # fmt: skip

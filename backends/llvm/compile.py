@@ -23,13 +23,15 @@ from symgraph.backends.llvm.runtime.callable import make_callable
 from symgraph.backends.llvm.views import VIEWS
 from symgraph.backends.reference.evaluate import bind_sizes, check_equations
 from symgraph.backends.reference.program import finite_observer
-from symgraph.errors import IndexRangeError, UnsupportedError
+from symgraph.errors import IndexRangeError
 from symgraph.functions import SharedVariable
 from symgraph.graph import Graph
+from symgraph.ops import leaves
 from symgraph.origins import root_line, with_origin
+from symgraph.passes.rebuild import substitute
 from symgraph.program import Function, Signature, shape_results
 from symgraph.sizes import Dim, Size
-from symgraph.tensor import Tensor, apply, describe, private_table
+from symgraph.tensor import Tensor, apply, leaf, private_table
 
 __all__ = ["CompileStats", "LLVMFunction", "compile_llvm"]
 
@@ -71,13 +73,8 @@ def compile_llvm(
     """The native program of a finished graph."""
     if options["check_finite"]:
         return CheckedFunction(signature, graph, original, rewrites, options)
-    for node in graph.nodes:
-        if isinstance(node, SharedVariable) and any(isinstance(d, Size) for d in node.shape):
-            raise UnsupportedError(
-                f"{describe(node)} is shared with a symbolic shape {node.shape}; native code "
-                "needs its "
-                "shape static: leave shape= out, or pass the array as an input"
-            )
+    if any(is_varying(n) for n in graph.nodes):
+        return VaryingFunction(signature, graph, original, rewrites, options)
     clock = _Clock()
     target = jit.host()
     with private_table(graph.nodes):
@@ -230,7 +227,51 @@ def _failure(assembly: Assembly) -> Callable[..., Exception]:
     return fail
 
 
-# ---- check_finite --------------------------------------------------------------------------------
+# ---- functions around a program ------------------------------------------------------------------
+
+
+def is_varying(node: Tensor) -> bool:
+    """Whether a node is a shared variable whose shape may change between calls."""
+    return isinstance(node, SharedVariable) and any(isinstance(d, Size) for d in node.shape)
+
+
+class VaryingFunction(Function):
+    """A native function of shared variables with symbolic shapes: they enter as further inputs."""
+
+    def __init__(
+        self,
+        signature: Signature,
+        graph: Graph,
+        original: Graph,
+        rewrites: Any,
+        options: dict[str, Any],
+    ) -> None:
+        self._set(signature, graph, original, rewrites)
+        self._shared = [n for n in graph.nodes if isinstance(n, SharedVariable) and is_varying(n)]
+        stand_ins: dict[Tensor, Tensor] = {s: leaf(leaves.input_, {}, s.type, s.name) for s in self._shared}
+        inputs = (*signature.inputs, *stand_ins.values())
+        outputs = substitute(graph.outputs, stand_ins)
+        inner = Signature(signature.name, inputs, len(outputs), "list", (), ())
+        self._run = compile_llvm(
+            inner, Graph(outputs, inputs, graph.equations), original, (), options
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        signature = self.signature
+        given = bind_arguments(signature.name, signature.inputs, args, kwargs)
+        values = self._run(*given, *(s.cell.array for s in self._shared))
+        updates = values[signature.n_outputs :]
+        for variable, value in zip(signature.updated, updates, strict=True):
+            variable.cell.replace(value)
+        return shape_results(signature, values[: signature.n_outputs])
+
+    def llvm_ir(self) -> str:
+        """The LLVM IR of the program's kernels."""
+        return self._run.llvm_ir()
+
+    def assembly(self) -> str:
+        """The kernels as assembly text."""
+        return self._run.assembly()
 
 
 class CheckedFunction(Function):

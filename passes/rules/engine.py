@@ -49,19 +49,23 @@ class RuleSet:
         self.rules = tuple(rules)
         self.relaxed = relaxed
         self._anywhere: list[tuple[int, Rule, Node, Matcher]] = []
-        self._by_op: dict[Op, list[tuple[int, Rule, Call, Matcher]]] = {}
+        self._by_op: dict[Op, list[tuple[int, Rule, Call, Matcher]]] | None = None
         self._found: dict[tuple[Op, ...], tuple[Candidate, ...]] = {}
-        for k, rule in enumerate(self.rules):
-            self._file(k, rule)
 
-    def _file(self, k: int, rule: Rule) -> None:
-        if isinstance(rule.left, Node):
-            self._anywhere.append((k, rule, rule.left, matcher(rule.left)))
-            return
-        for variant in variants(rule.left):
-            if not isinstance(variant, Call):
-                raise GraphError(f"rule {rule.name}: the left side is no operation")
-            self._by_op.setdefault(variant.op, []).append((k, rule, variant, matcher(variant)))
+    def _index(self) -> dict[Op, list[tuple[int, Rule, Call, Matcher]]]:
+        """The variants of every left side by their operation; made at first use."""
+        anywhere: list[tuple[int, Rule, Node, Matcher]] = []
+        by_op: dict[Op, list[tuple[int, Rule, Call, Matcher]]] = {}
+        for k, rule in enumerate(self.rules):
+            if isinstance(rule.left, Node):
+                anywhere.append((k, rule, rule.left, matcher(rule.left)))
+                continue
+            for variant in variants(rule.left):
+                if not isinstance(variant, Call):
+                    raise GraphError(f"rule {rule.name}: the left side is no operation")
+                by_op.setdefault(variant.op, []).append((k, rule, variant, matcher(variant)))
+        self._anywhere, self._by_op = anywhere, by_op
+        return by_op
 
     def candidates(self, node: Tensor) -> tuple[Candidate, ...]:
         """The rules that may fit a node, judged by its operation and those of its inputs."""
@@ -72,9 +76,10 @@ class RuleSet:
         return found
 
     def _select(self, op: Op, children: tuple[Op, ...]) -> tuple[Candidate, ...]:
+        by_op = self._by_op if self._by_op is not None else self._index()
         fits = [
             (k, rule, match)
-            for k, rule, pattern, match in [*self._by_op.get(op, ()), *self._anywhere]
+            for k, rule, pattern, match in [*by_op.get(op, ()), *self._anywhere]
             if could_match(pattern, op, children)
         ]
         return tuple((rule, match) for _, rule, match in sorted(fits, key=lambda c: c[0]))

@@ -95,7 +95,9 @@ class _Operations:
     """``P.add(x, 0)``: patterns by the name of the operation."""
 
     def __getattr__(self, name: str) -> Callable[..., Call]:
-        op = OPS[name]
+        op = OPS.get(name)
+        if op is None:
+            raise AttributeError(name)
         return lambda *args: call(op, *args)
 
 

@@ -103,7 +103,7 @@ def measure(options: argparse.Namespace, log: Path) -> tuple[list[Row], dict[str
             print(f"{case.name} ...", file=sys.stderr, flush=True)
             rows.append(measure_calls(case, workers, plan))
     cold = [] if options.no_cold else chosen(COLD, options)
-    if cold:
+    if cold or (not options.no_cold and "import" in options.cases):
         print("fresh processes ...", file=sys.stderr, flush=True)
         rows += measure_cold(cold, names, start, plan)
     return rows, about
