@@ -261,7 +261,9 @@ def _is_one(d: Dim) -> bool:
 def _sums_to_one(x: Tensor, axes: tuple[int, ...]) -> bool:
     if x.op is r.softmax:
         return bool(x.attrs["axis"] == axes)
-    if x.op is e.stop_gradient:
+    if x.op is e.assume_normalised and x.attrs["axis"] == axes:
+        return True
+    if x.op in (e.stop_gradient, e.assume_normalised):
         return _sums_to_one(x.inputs[0], axes)
     value = _value(x)
     if value is not None:

@@ -163,7 +163,7 @@ def _without_implied(node: Tensor) -> tuple[Tensor, ...]:
             shown[k] = x = x.inputs[0]
         if _leading_axes(x) and any(o.ndim >= x.ndim for o in others):
             shown[k] = x = x.inputs[0]
-        if x.op.name == "astype" and _implied_cast(node.op, x, others):
+        if x.op.name == "astype" and not _one_hot(x) and _implied_cast(node.op, x, others):
             shown[k] = x.inputs[0]
     return tuple(shown)
 
@@ -203,7 +203,26 @@ def takes_integers(op: Op, count: int) -> bool:
     return True
 
 
+def _one_hot(x: Tensor) -> tuple[Tensor, Dim] | None:
+    """The indices and the number of classes where x is what ``one_hot`` along the last axis builds."""
+    same = x.inputs[0]
+    if same.op.name != "equal" or same.inputs[1].op is not leaves.iota:
+        return None
+    column, classes = same.inputs
+    if column.op is not shapes.expand_dims or column.attrs["axes"] != (column.ndim - 1,):
+        return None
+    found = column.inputs[0]
+    if found.op.name != "gather" or found.inputs[0] is not classes:
+        return None
+    return found.inputs[1], classes.attrs["length"]
+
+
 def _astype(node: Tensor, names: Names) -> Spelling:
+    hot = _one_hot(node)
+    if hot is not None:
+        kind = "" if node.dtype.name == "float64" else f", {node.dtype.name}"
+        more = f", {names.dim(hot[1])}{kind}"
+        return Spelling((hot[0],), lambda a: Text(f"one_hot({a.text}{more})"))
     return Spelling(node.inputs, lambda a: Text(f"{node.dtype.name}({a.text})"))
 
 

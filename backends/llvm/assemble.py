@@ -163,7 +163,7 @@ class _Assembler:
         self, k: int, p: PointerParam, last: dict[Tensor, int], releases: dict[int, list[Block]]
     ) -> None:
         if p.role == "scratch":
-            self.scratch.setdefault(k, []).append(self.arena.take(p.bytes))
+            self.scratch.setdefault(k, []).append(self.arena.take(upper_bound(p.bytes)))
         elif p.role == "write" and p.node is not None and p.node not in self.places.base:
             block = self.arena.take(self.bytes_of(p.node))
             self.places.base[p.node] = Base("arena")

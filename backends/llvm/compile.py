@@ -248,7 +248,9 @@ class VaryingFunction(Function):
     ) -> None:
         self._set(signature, graph, original, rewrites)
         self._shared = [n for n in graph.nodes if isinstance(n, SharedVariable) and is_varying(n)]
-        stand_ins: dict[Tensor, Tensor] = {s: leaf(leaves.input_, {}, s.type, s.name) for s in self._shared}
+        stand_ins: dict[Tensor, Tensor] = {
+            s: leaf(leaves.input_, {}, s.type, s.name) for s in self._shared
+        }
         inputs = (*signature.inputs, *stand_ins.values())
         outputs = substitute(graph.outputs, stand_ins)
         inner = Signature(signature.name, inputs, len(outputs), "list", (), ())

@@ -33,15 +33,16 @@ def _next_power(n: int) -> int:
 def choose_lanes(nest: Nest, target: Target, axis: int) -> int:
     """Lanes along the vector axis: whole registers of the widest type, doubled for cheap kernels.
 
-    Where the axis is reduced this depends on its extent and the reduction's dtype alone, since the
-    order of the sum does.
+    Where the axis is reduced this depends on its extent and the dtype of the sums alone (one in a
+    nest), since their order does.
     """
     extent = nest.extents[axis]
     reduces = [i for i in nest.items if i.kind == "reduce"]
     if axis in nest.inner:
-        first = nest.items[reduces[0].args[0]].dtype
-        lanes = 2 * target.lanes(8 * first.itemsize)
-        if any(red.is_position(i.node.op) for i in reduces if i.node is not None):
+        read = [(i.node.op, nest.items[i.args[0]].dtype) for i in reduces if i.node is not None]
+        ordered = [d.itemsize for op, d in read if red.is_ordered(op, d)]
+        lanes = 2 * target.lanes(8 * max(ordered or [d.itemsize for _, d in read]))
+        if not ordered and any(red.is_position(op) for op, _ in read):
             lanes //= 2
     else:
         floats = [i.dtype.itemsize for i in nest.items if i.dtype.kind == "f"]

@@ -6,6 +6,9 @@ along. Reductions of a cluster all reduce the same axes (the *inner* ones); memb
 along these are computed once per row. Nothing is ever computed twice: what another kernel needs is
 stored. Operations that are no such loops (products, scatters, scans, ...) are steps of their own.
 
+The order of a floating-point sum is that of its operand's axes, whatever it is fused with: its
+cluster has the axes in this order, and no sum of another element size (the number of lanes).
+
 Two clusters merge where their spaces fit and no path leads from one to the other through a third.
 """
 
@@ -22,6 +25,7 @@ from symgraph.backends.llvm.axis_maps import (
     reach_operand,
 )
 from symgraph.backends.llvm.prepare import copy
+from symgraph.backends.llvm.reduction import is_ordered
 from symgraph.backends.llvm.step_order import StepOrder
 from symgraph.backends.llvm.views import AXIS_VIEWS, VIEWS
 from symgraph.graph import topological
@@ -84,11 +88,19 @@ def is_fusable(node: Tensor) -> bool:
     return node.op.elementwise or node.op in REDUCTIONS or node.op in (index.gather, copy)
 
 
+def keeps_order(operand_maps: dict[Tensor, AxisMap]) -> bool:
+    """Whether one nest can run these reductions, every floating-point sum in its own order."""
+    sums = {n: m for n, m in operand_maps.items() if is_ordered(n.op, n.inputs[0].dtype)}
+    runs = [[a for a in axes if a is not None] for axes in sums.values()]
+    return len({n.dtype for n in sums}) <= 1 and all(r == sorted(r) for r in runs)
+
+
 class _Partitioner:
     def __init__(self, outputs: Sequence[Tensor]) -> None:
         self.order = topological(outputs)
         self.position = {n: k for k, n in enumerate(self.order)}
         self.home: dict[Tensor, Cluster] = {}
+        self.siblings: dict[tuple[Tensor, tuple[int, ...]], Tensor] = {}
         self.ranks = StepOrder(self.reads_steps)
 
     # ---- membership --------------------------------------------------------------------------
@@ -186,7 +198,27 @@ class _Partitioner:
                     if other is not c and other.forward is None:
                         self.try_merge(node, c, other)
                 return
-        self.start(node)
+        if not self.join_sibling(node):
+            self.start(node)
+
+    def join_sibling(self, node: Tensor) -> bool:
+        """Put a reduction beside another one of the same operand over the same axes."""
+        if node.op not in REDUCTIONS:
+            return False
+        key = node.inputs[0], node.attrs["axis"]
+        sibling = self.siblings.setdefault(key, node)
+        c = self.cluster(sibling)
+        if c is None or len(c.maps) >= LIMIT or c is self.cluster(self.source(key[0])):
+            return False
+        outside = self.outside(node, c)
+        if any(self.ranks.depends(u, c) for u in outside):
+            return False
+        if not keeps_order({**c.operand_maps, node: c.operand_maps[sibling]}):
+            return False
+        c.operand_maps[node] = c.operand_maps[sibling]
+        self.add(node, c.maps[sibling], c)
+        self.ranks.connect(outside, c)
+        return True
 
     def join(self, node: Tensor, c: Cluster) -> bool:
         if len(c.maps) >= LIMIT:
@@ -194,6 +226,8 @@ class _Partitioner:
         reduces = node.op in REDUCTIONS
         axes = self.reduction_map(node, c) if reduces else self.infer_map(node, c)
         if axes is None or (not reduces and not self.agrees(node, axes, c)):
+            return False
+        if reduces and not keeps_order({**c.operand_maps, node: axes}):
             return False
         inner = c.inner
         if reduces:
@@ -267,15 +301,21 @@ class _Partitioner:
             and set(embedding) != set(range(len(c.space))) - merged_inner
         ):
             return  # it would be computed again and again
+        moved_operands = {
+            m: tuple(None if a is None else embedding[a] for a in axes)
+            for m, axes in other.operand_maps.items()
+        }
+        if not keeps_order({**c.operand_maps, **moved_operands}):
+            return
         if not self.compatible(c, other, embedding):
             return
         if self.ranks.depends_indirectly(c, other) or self.ranks.depends_indirectly(other, c):
             return
         c.inner = merged_inner
         c.last = max(c.last, other.last)
-        for moved, kept in ((other.maps, c.maps), (other.operand_maps, c.operand_maps)):
-            for m, axes in moved.items():
-                kept[m] = tuple(None if a is None else embedding[a] for a in axes)
+        c.operand_maps |= moved_operands
+        for m, axes in other.maps.items():
+            c.maps[m] = tuple(None if a is None else embedding[a] for a in axes)
         c.maps = dict(sorted(c.maps.items(), key=lambda item: self.position[item[0]]))
         other.forward = c
         self.ranks.contract(c, other)

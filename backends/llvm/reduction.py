@@ -18,11 +18,11 @@ from symgraph.ops import reduction as r
 from symgraph.types import DType
 
 __all__ = [
-    "BLOCK", "better", "combine", "first_best", "horizontal", "identity", "is_compensated",
-    "is_position", "position_type", "settle", "two_sum",
+    "BLOCK", "better", "combine", "first_best", "horizontal", "horizontal_sum", "identity",
+    "is_compensated", "is_ordered", "is_position", "position_type", "settle", "two_sum",
 ]  # fmt: skip
 
-BLOCK = 32
+BLOCK = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,11 @@ RULES: dict[Op, Rule] = {
 def is_compensated(op: Op, dtype: DType) -> bool:
     """Whether this is a floating-point sum."""
     return op is r.sum_ and dtype.kind == "f"
+
+
+def is_ordered(op: Op, dtype: DType) -> bool:
+    """Whether the result depends on the order in which the elements are combined."""
+    return op in (r.sum_, r.prod) and dtype.kind == "f"
 
 
 def is_position(op: Op) -> bool:
@@ -78,18 +83,27 @@ def settle(b: Builder, high: Value, low: Value) -> Value:
     return b.select(finite, b.fadd(high, low), high)
 
 
+def halves(b: Builder, v: Value) -> tuple[Value, Value]:
+    """The first and the second half of a vector's lanes."""
+    lanes = lanes_of(v.type) // 2
+    if lanes == 1:
+        return b.extract(v, 0), b.extract(v, 1)
+    return b.shuffle(v, None, range(lanes)), b.shuffle(v, None, range(lanes, 2 * lanes))
+
+
 def horizontal(b: Builder, op: Op, dtype: DType, v: Value) -> Value:
     """All lanes combined to one scalar, halving the vector each time."""
-    lanes = lanes_of(v.type)
-    while lanes > 1:
-        lanes //= 2
-        if lanes == 1:
-            low, high = b.extract(v, 0), b.extract(v, 1)
-        else:
-            low = b.shuffle(v, None, range(lanes))
-            high = b.shuffle(v, None, range(lanes, 2 * lanes))
-        v = combine(b, op, dtype, low, high)
+    while lanes_of(v.type) > 1:
+        v = combine(b, op, dtype, *halves(b, v))
     return v
+
+
+def horizontal_sum(b: Builder, high: Value, low: Value) -> tuple[Value, Value]:
+    """The lanes of a compensated sum added up, rounding errors kept."""
+    while lanes_of(high.type) > 1:
+        one, other = halves(b, high)
+        high, low = two_sum(b, one, b.fadd(*halves(b, low)), other)
+    return high, low
 
 
 def better(b: Builder, op: Op, dtype: DType, v: Value, best: Value) -> Value:

@@ -169,4 +169,11 @@ def _astype_transpose(node: Tensor, g: Tensor) -> tuple[Any, ...]:
     return (f.astype(g, node.inputs[0].dtype),)
 
 
+table(
+    {
+        e.assume_normalised: Derivative(
+            transpose=lambda node, g: (g,), jvp=lambda node, t: t[0], structural=True
+        )
+    }
+)
 table({e.astype: Derivative(transpose=_astype_transpose, structural=True)})

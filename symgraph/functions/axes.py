@@ -19,7 +19,8 @@ def one_axis(what: str, axis: Any, ndim: int, x: Tensor | None = None) -> int:
     """
     if isinstance(axis, bool) or not hasattr(axis, "__index__"):
         raise UsageError(
-            f"{what}{_of(x)}: axis={axis!r} is not an int; count axes from 0, or from the end with -1"
+            f"{what}{_of(x)}: axis={axis!r} is not an int; count axes from 0, or from the end "
+            "with -1"
         )
     k = operator.index(axis)
     if not -ndim <= k < ndim:

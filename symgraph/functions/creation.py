@@ -159,7 +159,11 @@ def diag(x: Any, /) -> Tensor:
 
 
 def one_hot(indices: Any, /, num_classes: Any, dtype: Any = "float64", axis: int = -1) -> Tensor:
-    """A new axis of ``num_classes`` entries: 1 at the index, 0 elsewhere (and outside)."""
+    """A new axis of ``num_classes`` entries: 1 at the index, 0 elsewhere.
+
+    Indices count as in ``x[indices]``: from the end where negative, and one out of range raises
+    IndexRangeError when called. Every row therefore sums to one.
+    """
     t = as_tensor(indices, "one_hot")
     if t.dtype.kind not in "iu":
         raise UsageError(
@@ -170,7 +174,8 @@ def one_hot(indices: Any, /, num_classes: Any, dtype: Any = "float64", axis: int
     place = axis % (t.ndim + 1)
     classes = iota(n)
     line = expand_dims(classes, tuple(range(1, t.ndim + 1 - place))) if t.ndim > place else classes
-    return astype(equal(expand_dims(cast(t, DTYPES["int64"]), place), line), dtype)
+    found = apply(gather_op, (classes, cast(t, DTYPES["int64"])), (("axes", (0,)),))
+    return astype(equal(expand_dims(found, place), line), dtype)
 
 
 __all__ = [

@@ -23,6 +23,7 @@ from symgraph.functions.elementwise import (
 from symgraph.functions.shape import expand_dims, pad, reshape
 from symgraph.functions.variables import as_tensor, cast, number, size_value
 from symgraph.op import Op
+from symgraph.ops import elementwise as elementwise_ops
 from symgraph.ops import reduction as ops
 from symgraph.sizes import product
 from symgraph.tensor import Tensor, apply, describe
@@ -208,6 +209,17 @@ def softmax(x: Any, /, axis: Any = -1) -> Tensor:
 def log_softmax(x: Any, /, axis: Any = -1) -> Tensor:
     """log(softmax(x)), finite for finite x (eq. 6.30)."""
     return _rowwise(ops.log_softmax, x, axis)
+
+
+def assume_normalised(x: Any, /, axis: Any = -1) -> Tensor:
+    """x, declared to sum to one along ``axis`` (probabilities). Not checked.
+
+    Rewrites may rely on it: the gradient of softmax with cross-entropy becomes q - p instead of
+    q * sum(p) - p. Derivatives pass through unchanged.
+    """
+    t = _floating(x, "assume_normalised")
+    axes = some_axes("assume_normalised", axis, t.ndim, t)
+    return apply(elementwise_ops.assume_normalised, (t,), (("axis", axes),))
 
 
 def norm(x: Any, /, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Tensor:

@@ -238,4 +238,8 @@ def _infer_same(types: tuple[TensorType, ...], attrs: Attrs, equations: Equation
     return types[0]
 
 
+#: The user's word that the values sum to one along the attribute ``axis``.
+assume_normalised: Op = declare(
+    "assume_normalised", _infer_same, lambda x, axis: x, "elementwise exact linear"
+)
 stop_gradient: Op = declare("stop_gradient", _infer_same, lambda x: x, "elementwise exact marker")

@@ -259,11 +259,14 @@ def test_linspace(num: int, endpoint: bool) -> None:
         assert got[-1] == 2.0
 
 
-def test_one_hot_outside_is_zero() -> None:
+def test_one_hot_counts_from_the_end_and_refuses_what_is_outside() -> None:
     i = sg.vector("i", shape="n", dtype="int64")
-    got = run(sg.one_hot(i, 3, dtype="float32"), (i, [0, 2, 3, -1]))
-    assert got.tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 0], [0, 0, 0]]
+    hot = sg.one_hot(i, 3, dtype="float32")
+    got = run(hot, (i, [0, 2, -1]))
+    assert got.tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 1]]
     assert got.dtype == np.float32
+    with pytest.raises(IndexError, match="index 3 is out of range"):
+        run(hot, (i, [0, 3]))
 
 
 def test_one_hot_of_more_classes_than_the_index_type_counts() -> None:

@@ -253,16 +253,36 @@ def test_gradient_for_labels_is_right_and_still_checks_them() -> None:
         g(logits, np.array([0, 4, 1]))
 
 
-def test_gradient_for_one_hot_targets_counts_labels_out_of_range_as_zero() -> None:
+def test_gradient_for_one_hot_targets_is_q_minus_p() -> None:
     k = sg.vector("k", shape="n", dtype="int64")
     cost = _cross_entropy(SOFTMAX["keepdims"](z), sg.one_hot(k, 4))
     gradient = simplify(sg.grad(cost, z))
+    assert _arithmetic(gradient) == ["softmax", "subtract"]
+    logits, labels = np.random.default_rng(2).normal(size=(3, 4)), np.array([2, -1, 0])
+    value = sg.function([z, k], gradient, backend="reference")(logits, labels)
+    want = special.softmax(logits, axis=1) - np.eye(4)[labels]
+    np.testing.assert_allclose(value, want, rtol=1e-12, atol=1e-15)
+
+
+def test_gradient_for_a_comparison_counts_labels_out_of_range_as_zero() -> None:
+    k = sg.vector("k", shape="n", dtype="int64")
+    p = (k[:, None] == sg.arange(4)).astype("float64")  # unlike one_hot, a row may be empty
+    gradient = simplify(sg.grad(_cross_entropy(SOFTMAX["keepdims"](z), p), z))
     assert _arithmetic(gradient) == ["multiply", "softmax", "subtract"]
     logits, labels = np.random.default_rng(2).normal(size=(3, 4)), np.array([2, -1, 7])
     value = sg.function([z, k], gradient, backend="reference")(logits, labels)
     want = special.softmax(logits, axis=1) - np.eye(4)[[2, 0, 0]]
     want[1:] = 0  # no label, no cost
     np.testing.assert_allclose(value, want, rtol=1e-12, atol=1e-15)
+
+
+def test_gradient_for_declared_targets_is_q_minus_p() -> None:
+    p = sg.assume_normalised(sg.matrix("p", shape=("n", 4)), axis=1)
+    gradient = simplify(sg.grad(_cross_entropy(SOFTMAX["keepdims"](z), p), z))
+    assert _arithmetic(gradient) == ["softmax", "subtract"]
+    other = sg.assume_normalised(sg.matrix("p", shape=("n", 4)), axis=0)
+    kept = simplify(sg.grad(_cross_entropy(SOFTMAX["keepdims"](z), other), z))
+    assert _arithmetic(kept) == ["multiply", "softmax", "subtract", "sum"]
 
 
 def test_repeated_picks_accumulate() -> None:

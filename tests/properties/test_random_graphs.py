@@ -89,5 +89,6 @@ def test_gradients_agree_with_differences(example: Example) -> None:
         size = abs(float(value(*example.arrays)))
     except SymgraphError:
         assume(False)
+    assume(np.isfinite(got))  # sqrt and atan2 have no derivative at the zeros that x - x makes
     assume(np.isfinite(near) and np.isfinite(far) and abs(near) < 1e8 and size < 1e8)
     assert abs(got - near) <= 20 * abs(near - far) + 1e-5 * (abs(near) + size * 1e-3 + 1e-3)

@@ -123,7 +123,8 @@ TEXTS: list[tuple[Any, str]] = [
     (sg.exp(i), "exp(i)"),
     (sg.sum(c), "sum(c)"),
     (x.astype("float32"), "float32(x)"),
-    (sg.one_hot(j, 10), "float64(j[:, None] == arange(10))"),
+    (sg.one_hot(j, 10), "one_hot(j, 10)"),
+    (sg.one_hot(j, 10, "float32") * 2, "one_hot(j, 10, float32) * 2"),
 ]
 
 

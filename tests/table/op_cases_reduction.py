@@ -147,6 +147,8 @@ def _row_function_rows() -> Iterator[Case]:
             value = _rowwise(getattr(special, name), axis)
             label = f"axis={axis}".replace(" ", "")
             yield row(name, build, value, Arg(BOX), label=label, dtypes=FLOATS, **_LOOSE)
+    declared = functools.partial(sg.assume_normalised, axis=-1)
+    yield row("assume_normalised", declared, np.copy, Arg(BOX), dtypes=FLOATS)
     for order in (1, 2, float("inf")):
         build = functools.partial(sg.norm, axis=1, ord=order)
         plain = functools.partial(np.linalg.norm, axis=1, ord=order)

@@ -188,7 +188,8 @@ def _filled_rows() -> Iterator[Case]:
     )
     yield row(
         "one_hot", lambda i: sg.one_hot(i, N, dtype="int8", axis=0),
-        lambda i: (np.arange(len(i))[:, None, None] == i).astype("int8"), hot, label="sized",
+        lambda i: (np.arange(len(i))[:, None, None] == i).astype("int8"),
+        Arg(("n", 2), ints=(0, 1)), label="sized",
         dtypes=("int64",), order=0,
     )  # fmt: skip
     yield row(

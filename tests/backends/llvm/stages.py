@@ -1,0 +1,60 @@
+"""The stages of a compilation, one by one, for tests that look between them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import symgraph as sg
+from symgraph.backends.llvm.kernel import Call
+from symgraph.backends.llvm.lower import lower_step, viewer
+from symgraph.backends.llvm.loops import Nest, build_nest
+from symgraph.backends.llvm.jit import host
+from symgraph.backends.llvm.partition import Cluster, Partition, partition
+from symgraph.backends.llvm.prepare import prepare
+from symgraph.graph import Graph, topological
+from symgraph.ops import leaves
+from symgraph.tensor import Tensor
+
+__all__ = ["both", "calls_of", "clusters_of", "nests_of", "parts_of", "prepared"]
+
+Array = np.ndarray[Any, Any]
+
+
+def prepared(*outputs: Tensor) -> list[Tensor]:
+    """The outputs in kernel form."""
+    inputs = tuple(n for n in topological(outputs) if n.op is leaves.input_)
+    return prepare(Graph(list(outputs), inputs))
+
+
+def parts_of(*outputs: Tensor) -> Partition:
+    """The kernels that compute the outputs."""
+    return partition(prepared(*outputs))
+
+
+def clusters_of(*outputs: Tensor) -> list[list[str]]:
+    """The ops of every step, in order."""
+    return [
+        [n.op.name for n in s.maps] if isinstance(s, Cluster) else [s.op.name]
+        for s in parts_of(*outputs).steps
+    ]
+
+
+def nests_of(*outputs: Tensor) -> list[Nest]:
+    """The loop nests of the outputs' clusters."""
+    parts, views = parts_of(*outputs), viewer()
+    return [build_nest(s, parts.stored, views) for s in parts.steps if isinstance(s, Cluster)]
+
+
+def calls_of(*outputs: Tensor) -> list[Call]:
+    """The kernel calls of the outputs."""
+    parts, views = parts_of(*outputs), viewer()
+    return [c for s in parts.steps for c in lower_step(s, parts, views, host())]
+
+
+def both(inputs: list[Tensor], outputs: Any, **options: Any) -> tuple[Any, Any]:
+    """The same function by native code and by NumPy, without passes."""
+    options = {"passes": (), **options}
+    native = sg.function(inputs, outputs, backend="llvm", **options)
+    return native, sg.function(inputs, outputs, backend="reference", **options)
