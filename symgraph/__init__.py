@@ -21,7 +21,9 @@ from symgraph.op import Derivative, Op
 from symgraph.passes.build_grad import build_grad
 from symgraph.passes.gradient import grad, hvp, jvp, vjp
 from symgraph.passes.jacobian import hessian, jacobian
+from symgraph.passes.pipeline import PIPELINES
 from symgraph.passes.simplify import simplify
+from symgraph.passes.trace import Rewrite
 from symgraph.printer import pprint
 from symgraph.program import Function
 from symgraph.tensor import Tensor
@@ -33,7 +35,8 @@ __version__ = "0.1.0"
 vars(_functions).update(evaluate_tensor=evaluate_tensor, pprint_tensor=pprint)
 
 __all__ = [
-    *_names, "Derivative", "Function", "Graph", "Op", "Tensor", "build_grad", "function", "grad",
+    *_names, "Derivative", "Function", "Graph", "Op", "PIPELINES", "Rewrite", "Tensor", "build_grad",
+    "function", "grad",
     "hessian", "hvp", "jacobian", "jvp", "nn", "optim", "pprint", "simplify", "verify_grad",
     "vjp",
 ]  # fmt: skip

@@ -16,7 +16,8 @@ from symgraph.backends.llvm.accumulate import Accumulators, Point
 from symgraph.backends.llvm.builder import Builder, Module, Value, lanes_of, vector_type
 from symgraph.backends.llvm.elementwise import convert, lower_elementwise
 from symgraph.backends.llvm.jit import Target
-from symgraph.backends.llvm.loops import CHEAP, Access, Item, Nest, is_saved, pass_items
+from symgraph.backends.llvm.join_axes import join_axes
+from symgraph.backends.llvm.loops import Access, Item, Nest, is_saved, pass_items
 from symgraph.backends.llvm.memory_access import gather, lane_indices, lane_mask, read, write
 from symgraph.backends.llvm.scalars import memory_type, register_type
 from symgraph.types import DTYPES
@@ -31,7 +32,7 @@ def _next_power(n: int) -> int:
 
 
 def choose_lanes(nest: Nest, target: Target, axis: int) -> int:
-    """Lanes along the vector axis: whole registers of the widest type, doubled for cheap kernels.
+    """Lanes along the vector axis: two registers of the widest type, so that chains overlap.
 
     Where the axis is reduced this depends on its extent and the dtype of the sums alone (one in a
     nest), since their order does.
@@ -48,12 +49,7 @@ def choose_lanes(nest: Nest, target: Target, axis: int) -> int:
         floats = [i.dtype.itemsize for i in nest.items if i.dtype.kind == "f"]
         ints = [i.dtype.itemsize for i in nest.items if i.dtype.kind in "iub" and i.kind != "ramp"]
         lanes = target.lanes(8 * max(floats or ints or [8]))
-        heavy = any(
-            i.kind == "gather"
-            or (i.kind == "op" and i.node is not None and i.node.op.name not in CHEAP)
-            for i in nest.items
-        )
-        if not heavy and not any(red.is_position(i.node.op) for i in reduces if i.node is not None):
+        if not any(red.is_position(i.node.op) for i in reduces if i.node is not None):
             lanes *= 2
     if isinstance(extent, int):
         lanes = min(lanes, _next_power(extent))
@@ -80,14 +76,24 @@ class _Emitter:
         return out
 
     def number(self, size: int | str) -> Value:
-        """A size: a literal or a parameter."""
-        return self.b.i64(size) if isinstance(size, int) else self.params[int(size[1:])]
+        """A size: a literal, a parameter, or a product of them."""
+        if isinstance(size, int):
+            return self.b.i64(size)
+        first, *others = size.split("*")
+        found = self.params[int(first[1:])] if first.startswith("p") else self.b.i64(int(first))
+        return self.b.mul(found, self.number("*".join(others))) if others else found
 
     # ---- lanes -------------------------------------------------------------------------------
 
     @property
     def row_lanes(self) -> int:
         return 1 if self.inner_vector else self.lanes
+
+    @property
+    def row_is_vector(self) -> bool:
+        """Whether a row is one vector: its values stay in registers from pass to pass."""
+        extent = self.nest.extents[self.axis] if self.inner_vector else None
+        return isinstance(extent, int) and extent <= self.lanes and len(self.nest.inner) == 1
 
     def lanes_for(self, item: Item) -> int:
         return self.lanes if item.full else self.row_lanes
@@ -272,6 +278,7 @@ class _Emitter:
     # ---- one row -----------------------------------------------------------------------------
 
     def row(self, scope: Point) -> None:
+        self.kept: dict[int, Value] = {}
         for stage in range(self.passes + 1):
             self.row_values(scope, stage)
             if stage < self.passes:
@@ -320,6 +327,8 @@ class _Emitter:
             return self.blocks(
                 axis, b.i64(0), self.number(extent), 1, scope, stage, order, state, carried
             )
+        if self.row_is_vector:
+            return self.one_vector(scope, stage, order, state, carried)
         for start, stop, mask in self.chunks(extent):
             if mask is None:
                 carried = self.blocks(
@@ -364,6 +373,15 @@ class _Emitter:
             return run()
         return b.choose(cond, run, lambda: carried) if carried else self.only(cond, run)
 
+    def one_vector(
+        self, scope: Point, stage: int, order: list[int], state: Accumulators, carried: list[Value]
+    ) -> list[Value]:
+        """A pass over a row that is one vector: a single block, with nothing to compensate."""
+        b, extent = self.b, self.nest.extents[self.axis]
+        mask = None if extent == self.lanes else lane_mask(b, self.number(extent), self.lanes)
+        inside = Point({**scope.index, self.axis: b.i64(0)}, scope.rows, mask)
+        return self.body(inside, stage, order, state, carried)
+
     def only(self, cond: Value, run: Callable[[], list[Value]]) -> list[Value]:
         with self.b.when(cond):
             run()
@@ -373,9 +391,11 @@ class _Emitter:
         self, scope: Point, stage: int, order: list[int], state: Accumulators, carried: list[Value]
     ) -> list[Value]:
         """One step along the inner axes: values, stores, saves, accumulation."""
-        local: dict[int, Value] = {}
+        local: dict[int, Value] = self.kept if self.row_is_vector else {}
         items = self.nest.items
         for k in order:
+            if k in local:
+                continue
             for a in items[k].args:
                 if a not in local and items[a].full and is_saved(self.nest, a, stage):
                     local[a] = self.reload(a, scope)
@@ -396,7 +416,7 @@ class _Emitter:
                     scope.mask,
                 )
         for v, p in self.nest.scratch.items():
-            if items[v].stage == stage:
+            if items[v].stage == stage and not self.row_is_vector:
                 write(
                     self.b,
                     items[v].dtype,
@@ -435,4 +455,4 @@ class _Emitter:
 def emit_nest(module: Module, name: str, nest: Nest, target: Target) -> None:
     """Write the kernel ``i64 @name(ptr args)`` for a loop nest."""
     b = Builder(module, name, "i64", [("ptr", "args")])
-    _Emitter(b, nest, target).run()
+    _Emitter(b, join_axes(nest), target).run()

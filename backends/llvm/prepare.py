@@ -87,6 +87,46 @@ def _few_batch_axes(node: Tensor, a: Tensor, b: Tensor) -> Tensor:
     return f.reshape(f.matmul(*parts), node.shape)
 
 
+def _picking(node: Tensor, table: Tensor, *indices: Tensor) -> Tensor:
+    """Elements picked from an element-wise expression: the expression of its picked operands.
+
+    Where fewer elements are picked than there are, less is computed and the table is not stored.
+    """
+    whole = node.attrs["axes"] == tuple(range(table.ndim)) and node.ndim < table.ndim
+    stretched = any(type(d) is int and d == 1 for d in table.shape)
+    fewer = set(node.shape) <= set(table.shape)
+    if not (whole and fewer and table.op.elementwise) or stretched:
+        return rebuilt(node, (table, *indices))
+    return _picked(table, indices, {}, 16)
+
+
+def _picked(
+    x: Tensor, indices: tuple[Tensor, ...], done: dict[Tensor, Tensor], depth: int
+) -> Tensor:
+    """``x[indices]`` with one index per axis, axes of size 1 being stretched.
+
+    Operations more than ``depth`` levels down are left as they are.
+    """
+    if x not in done:
+        ones = tuple(k for k, d in enumerate(x.shape) if type(d) is int and d == 1)
+        rest = tuple(i for k, i in enumerate(indices) if k not in ones)
+        small = f.squeeze(x, ones) if ones else x
+        if not rest or (len(rest) == 1 and _counts(rest[0], small)):
+            done[x] = small
+        elif x.op.elementwise and not ones and depth > 0:
+            aligned = [(i, indices[len(indices) - i.ndim :]) for i in x.inputs]
+            operands = [_picked(i, own, done, depth - 1) for i, own in aligned]
+            done[x] = rebuilt(x, tuple(operands))
+        else:
+            done[x] = apply(index.gather, (small, *rest), (("axes", tuple(range(small.ndim))),))
+    return done[x]
+
+
+def _counts(index: Tensor, x: Tensor) -> bool:
+    """Whether an index is 0, 1, 2, ... along the whole of ``x``."""
+    return index.op is leaves.iota and index.shape == x.shape
+
+
 _REDUCTIONS = (
     reduction.sum_, reduction.prod, reduction.max_, reduction.min_, reduction.any_, reduction.all_,
     reduction.argmax, reduction.argmin,
@@ -99,6 +139,7 @@ EXPANSIONS: dict[Op, Callable[..., Tensor]] = {
     reduction.item: _item,
     elementwise.assume_normalised: lambda node, x: x,
     matmul: _few_batch_axes,
+    index.gather: _picking,
     **dict.fromkeys(_REDUCTIONS, _trivial),
 }
 

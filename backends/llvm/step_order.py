@@ -1,8 +1,7 @@
 """A topological order of steps that is kept up to date while steps grow and merge.
 
 The incremental algorithm of Pearce and Kelly (2006): every step has a rank above the ranks of what
-it
-reads; an edge that breaks this reorders only the steps ranked between its ends. Questions about
+it reads; an edge that breaks this reorders only the steps ranked between its ends. Questions about
 dependence therefore look at few steps, whatever the size of the graph.
 """
 

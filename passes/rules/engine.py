@@ -2,8 +2,7 @@
 
 A node is tried when its inputs are in normal form; a replacement is brought into normal form in the
 same way before its users are. Left sides look only downwards, so when the outputs are done nothing
-is
-left to rewrite. The cost is linear in nodes and rewrites.
+is left to rewrite. The cost is linear in nodes and rewrites.
 """
 
 from __future__ import annotations
@@ -112,9 +111,7 @@ class _Run:
                 else:
                     self._open(node, stack)
                     stack.append(target)
-            elif (
-                "count" in node.attrs
-            ):  # its size is born here: other nodes refer to this very node
+            elif "count" in node.attrs:  # a size is born here: others refer to this very node
                 done[node] = node
             else:
                 waiting = [i for i in node.inputs if i not in done]

@@ -1,0 +1,68 @@
+"""Loops over a whole block of memory: axes that every access walks as one become one axis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from symgraph.backends.llvm.loops import Item, Nest
+
+__all__ = ["join_axes"]
+
+Strides = tuple[int | str, ...]
+
+
+def join_axes(nest: Nest) -> Nest:
+    """The same nest with fewer axes, where nothing is reduced and no address changes.
+
+    An extent may become a product, such as ``p0*64``. Reductions keep their axes: the order of a
+    sum must not depend on strides.
+    """
+    if nest.inner:
+        return nest
+    for axis in reversed(range(len(nest.extents) - 1)):
+        extent = nest.extents[axis + 1]
+        if all(s[axis] == _times(s[axis + 1], extent) for s in _strides(nest)):
+            nest = _joined(nest, axis)
+    return nest
+
+
+def _times(a: int | str, b: int | str) -> int | str:
+    if isinstance(a, int) and isinstance(b, int):
+        return a * b
+    if a == 0 or b == 0:
+        return 0
+    return b if a == 1 else a if b == 1 else f"{a}*{b}"
+
+
+def _strides(nest: Nest) -> Iterator[Strides]:
+    """The strides of everything the nest reads, writes or counts."""
+    for item in nest.items:
+        if item.kind == "ramp":
+            yield item.payload[1:]
+        if item.access is not None:
+            yield item.access.strides
+    for _, access in nest.stores:
+        yield access.strides
+
+
+def _joined(nest: Nest, axis: int) -> Nest:
+    """Axes ``axis`` and ``axis + 1`` as one."""
+
+    def less(s: Strides) -> Strides:
+        return s[:axis] + s[axis + 1 :]
+
+    def item(i: Item) -> Item:
+        if i.kind == "ramp":
+            return replace(i, payload=(i.payload[0], *less(i.payload[1:])))
+        if i.access is not None:
+            return replace(i, access=replace(i.access, strides=less(i.access.strides)))
+        return i
+
+    whole = _times(nest.extents[axis], nest.extents[axis + 1])
+    return replace(
+        nest,
+        extents=(*nest.extents[:axis], whole, *nest.extents[axis + 2 :]),
+        items=[item(i) for i in nest.items],
+        stores=[(v, replace(a, strides=less(a.strides))) for v, a in nest.stores],
+    )

@@ -1,0 +1,56 @@
+"""Contiguous axes become one loop; reduced and strided ones stay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+import symgraph as sg
+from symgraph.backends.llvm.join_axes import join_axes
+from symgraph.backends.llvm.loops import build_nest
+from symgraph.backends.llvm.lower import viewer
+from symgraph.backends.llvm.partition import Cluster, partition
+from symgraph.tensor import Tensor
+
+X = sg.tensor("x", shape=("n", 4, 5))
+B = sg.tensor("b", shape=(5,))
+
+
+def extents(y: Tensor) -> tuple[int | str, ...]:
+    """The loops of the one kernel of ``y`` after joining."""
+    parts = partition([y])
+    (cluster,) = (s for s in parts.steps if isinstance(s, Cluster))
+    return join_axes(build_nest(cluster, parts.stored, viewer())).extents
+
+
+@pytest.mark.parametrize(
+    ("y", "loops"),
+    [
+        (sg.exp(X), ("p0*20",)),
+        (X + B, ("p0*4", 5)),
+        (X[:, ::2] * 2, ("p0*2", 5)),
+        (sg.sum(X, axis=2), ("p0", 4, 5)),
+    ],
+    ids=["contiguous", "broadcast", "strided", "reduced"],
+)
+def test_loops(y: Tensor, loops: tuple[int | str, ...]) -> None:
+    assert extents(y) == loops
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        lambda x, b: np.exp(x),
+        lambda x, b: x + b,
+        lambda x, b: np.transpose(x, (2, 0, 1)) * 2,
+        lambda x, b: x[:, ::2] * 2,
+    ],
+)
+@pytest.mark.parametrize("n", [0, 1, 7])
+def test_values(fn: Callable[..., np.ndarray], n: int) -> None:  # type: ignore[type-arg]
+    draw = np.random.default_rng(3)
+    x, b = draw.standard_normal((n, 4, 5)), draw.standard_normal(5)
+    f = sg.function([X, B], fn(X, B))
+    np.testing.assert_allclose(f(x, b), fn(x, b), rtol=1e-15)
