@@ -119,7 +119,7 @@ class Accumulators:
             elif red.is_compensated(op, dtype):
                 high, low = value, carried[at + 1]
                 if e.inner_vector:
-                    high, low = red.horizontal_sum(b, high, low)
+                    high, low = (red.horizontal(b, op, dtype, x) for x in (high, low))
                 yield k, red.settle(b, high, low)
             else:
                 yield k, red.horizontal(b, op, dtype, value) if e.inner_vector else value

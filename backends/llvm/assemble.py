@@ -136,7 +136,7 @@ class _Assembler:
     def bytes_of(self, node: Tensor) -> Dim:
         count = upper_bound(product(node.shape))
         if node.op is index.nonzero:
-            count = node.inputs[0].shape[0] + 1
+            count = upper_bound(node.inputs[0].shape[0]) + 1
         return count * node.dtype.itemsize
 
     def place_all(self) -> None:
@@ -163,7 +163,7 @@ class _Assembler:
         self, k: int, p: PointerParam, last: dict[Tensor, int], releases: dict[int, list[Block]]
     ) -> None:
         if p.role == "scratch":
-            self.scratch.setdefault(k, []).append(self.arena.take(upper_bound(p.bytes)))
+            self.scratch.setdefault(k, []).append(self.arena.take(upper_bound(p.bytes), True))
         elif p.role == "write" and p.node is not None and p.node not in self.places.base:
             block = self.arena.take(self.bytes_of(p.node))
             self.places.base[p.node] = Base("arena")

@@ -93,7 +93,7 @@ class _Emitter:
     def row_is_vector(self) -> bool:
         """Whether a row is one vector: its values stay in registers from pass to pass."""
         extent = self.nest.extents[self.axis] if self.inner_vector else None
-        return isinstance(extent, int) and extent <= self.lanes and len(self.nest.inner) == 1
+        return isinstance(extent, int) and 0 < extent <= self.lanes and len(self.nest.inner) == 1
 
     def lanes_for(self, item: Item) -> int:
         return self.lanes if item.full else self.row_lanes

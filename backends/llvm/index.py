@@ -129,7 +129,8 @@ def _emit_scatter(
             p = b.load("i64", moved(b, table, "i64", i[:width], strides))
             wrapped = b.select(b.icmp("slt", p, b.i64(0)), b.add(p, limit), p)
             fine = b.icmp("ult", wrapped, limit)
-            with b.when(b.not_(fine)):
+            first = b.icmp("eq", b.load("i64", status), b.i64(0))
+            with b.when(b.and_(b.not_(fine), first)):
                 b.store(p, args[-1])
                 b.store(limit, b.gep("i64", args[-1], 1))
                 b.store(b.i64(1), status)

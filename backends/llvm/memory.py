@@ -17,22 +17,29 @@ class Block:
 
     bytes: Dim
     index: int
+    scratch: bool = False
 
 
 @dataclass(slots=True)
 class Arena:
-    """Blocks in order; ``free`` ones may be taken by requests that provably fit."""
+    """Blocks in order; ``free`` ones may be taken by requests that provably fit.
+
+    Scratch of single steps has blocks of its own: a small variable that lives long must not sit in
+    the large workspace that the next step needs again.
+    """
 
     blocks: list[Block] = field(default_factory=list)
-    free: dict[Dim, list[Block]] = field(default_factory=dict)
+    variables: dict[Dim, list[Block]] = field(default_factory=dict)
+    workspaces: dict[Dim, list[Block]] = field(default_factory=dict)
 
-    def take(self, size: Dim) -> Block:
+    def take(self, size: Dim, scratch: bool = False) -> Block:
         """A block of at least ``size`` bytes."""
-        same = self.free.get(size)
+        free = self.workspaces if scratch else self.variables
+        same = free.get(size)
         if same:
             return same.pop()
         best: Block | None = None
-        for blocks in self.free.values():
+        for blocks in free.values():
             if (
                 blocks
                 and _fits(size, blocks[-1].bytes)
@@ -40,15 +47,16 @@ class Arena:
             ):
                 best = blocks[-1]
         if best is not None:
-            self.free[best.bytes].remove(best)
+            free[best.bytes].remove(best)
             return best
-        block = Block(size, len(self.blocks))
+        block = Block(size, len(self.blocks), scratch)
         self.blocks.append(block)
         return block
 
     def release(self, block: Block) -> None:
         """Nobody reads the block any more."""
-        self.free.setdefault(block.bytes, []).append(block)
+        free = self.workspaces if block.scratch else self.variables
+        free.setdefault(block.bytes, []).append(block)
 
 
 def _fits(size: Dim, room: Dim) -> bool:

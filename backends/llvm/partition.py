@@ -25,6 +25,7 @@ from symgraph.backends.llvm.axis_maps import (
     reach_operand,
 )
 from symgraph.backends.llvm.prepare import copy
+from symgraph.backends.llvm.reduction import peak
 from symgraph.backends.llvm.reduction import is_ordered
 from symgraph.backends.llvm.step_order import StepOrder
 from symgraph.backends.llvm.views import AXIS_VIEWS, VIEWS
@@ -42,7 +43,7 @@ REDUCTIONS = frozenset(
     (
         reduction.sum_, reduction.prod, reduction.max_, reduction.min_, reduction.any_,
         reduction.all_,
-        reduction.argmax, reduction.argmin,
+        reduction.argmax, reduction.argmin, peak,
     )
 )  # fmt: skip
 
@@ -229,6 +230,8 @@ class _Partitioner:
             return False
         if reduces and not keeps_order({**c.operand_maps, node: axes}):
             return False
+        if not reduces and c.inner & set(axes) not in (frozenset(), c.inner):
+            return False  # only by chance as long as one of several reduced axes
         inner = c.inner
         if reduces:
             operand_map, inner = axes, self.reduced_axes(node, axes)

@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from symgraph import functions as f
+from symgraph.backends.llvm.reduction import peak
 from symgraph.backends.llvm.views import VIEWS, View, compose, whole
 from symgraph.functions.variables import number
 from symgraph.graph import Graph, topological
 from symgraph.op import Op
-from symgraph.ops import elementwise, index, leaves, reduction, shape
+from symgraph.ops import elementwise, index, leaves, reduction
 from symgraph.ops.product import matmul
 from symgraph.origins import with_origin
 from symgraph.passes.rebuild import rebuilt
@@ -28,7 +29,7 @@ copy = Op(
 
 def _shifted(x: Tensor, axis: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """The shift of softmax (the maximum where finite, else 0), and x minus it."""
-    top = _reduced(reduction.max_, x, axis, keepdims=True)
+    top = _reduced(peak, x, axis, keepdims=True)
     shift = f.where(f.isfinite(top), top, number(0, x.dtype))
     return shift, f.subtract(x, shift)
 
@@ -187,7 +188,7 @@ def prepare(graph: Graph) -> list[Tensor]:
 def _viewable(node: Tensor, views: dict[Tensor, View]) -> Tensor:
     """The node, its input copied first where a reshape has no view of it."""
     for n in topological([node], views):
-        if n.op in (shape.slice_, shape.reshape) or n.op in _AXIS:
+        if n.op in VIEWS:
             found = compose(n, views[n.inputs[0]])
             if found is None:
                 packed = apply(copy, (n.inputs[0],))
@@ -201,12 +202,3 @@ def _viewable(node: Tensor, views: dict[Tensor, View]) -> Tensor:
         else:
             views[n] = whole(n) if isinstance(n.type, TensorType) else View(n, 0, (), ())
     return node
-
-
-_AXIS = (
-    shape.permute_dims,
-    shape.expand_dims,
-    shape.squeeze,
-    shape.broadcast_to,
-    elementwise.stop_gradient,
-)

@@ -18,11 +18,15 @@ from symgraph.ops import reduction as r
 from symgraph.types import DType
 
 __all__ = [
-    "BLOCK", "better", "combine", "first_best", "horizontal", "horizontal_sum", "identity",
-    "is_compensated", "is_ordered", "is_position", "position_type", "settle", "two_sum",
+    "BLOCK", "better", "combine", "first_best", "horizontal", "identity",
+    "is_compensated", "is_ordered", "is_position", "peak", "position_type", "settle", "two_sum",
 ]  # fmt: skip
 
 BLOCK = 8
+
+#: The largest element that is a number, if any. It is all that softmax needs to subtract (a NaN
+#: still reaches the sum), and it takes one instruction where max takes six.
+peak = Op("peak", r.max_.infer, r.max_.evaluate, r.max_.traits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,7 @@ RULES: dict[Op, Rule] = {
     r.sum_: Rule(lambda d: 0, e.add),
     r.prod: Rule(lambda d: 1, e.multiply),
     r.max_: Rule(r.lowest, e.maximum),
+    peak: Rule(r.lowest, e.maximum),
     r.min_: Rule(r.highest, e.minimum),
     r.any_: Rule(lambda d: False, e.logical_or),
     r.all_: Rule(lambda d: True, e.logical_and),
@@ -66,6 +71,8 @@ def identity(b: Builder, op: Op, dtype: DType, type_: str) -> Value:
 
 
 def combine(b: Builder, op: Op, dtype: DType, acc: Value, v: Value) -> Value:
+    if op is peak:
+        return b.select(b.fcmp("ogt", v, acc), v, acc)
     return LOWER[RULES[op].op](b, dtype, [acc, v])
 
 
@@ -96,14 +103,6 @@ def horizontal(b: Builder, op: Op, dtype: DType, v: Value) -> Value:
     while lanes_of(v.type) > 1:
         v = combine(b, op, dtype, *halves(b, v))
     return v
-
-
-def horizontal_sum(b: Builder, high: Value, low: Value) -> tuple[Value, Value]:
-    """The lanes of a compensated sum added up, rounding errors kept."""
-    while lanes_of(high.type) > 1:
-        one, other = halves(b, high)
-        high, low = two_sum(b, one, b.fadd(*halves(b, low)), other)
-    return high, low
 
 
 def better(b: Builder, op: Op, dtype: DType, v: Value, best: Value) -> Value:

@@ -96,7 +96,7 @@ def upper_bound(dim: Dim) -> Dim:
 def _atom_bound(atom: Atom) -> Dim:
     single = Size(((((atom, 1),), 1),))
     if atom.kind == "count":
-        return atom.args[0]
+        return upper_bound(atom.args[0])
     if not single.counts:
         return single
     args = tuple(upper_bound(a) for a in atom.args)

@@ -20,6 +20,9 @@ __all__ = [
     "whole",
 ]
 
+#: Ops that say something about what they pass on.
+MARKERS = (elementwise.stop_gradient, elementwise.assume_normalised)
+
 #: Ops that only rename axes of what they read (or stretch an axis of size 1).
 AXIS_VIEWS = frozenset(
     (
@@ -27,7 +30,7 @@ AXIS_VIEWS = frozenset(
         shape.expand_dims,
         shape.squeeze,
         shape.broadcast_to,
-        elementwise.stop_gradient,
+        *MARKERS,
     )
 )
 
@@ -82,7 +85,7 @@ def compose(node: Tensor, view: View) -> View | None:
     copied."""
     a = node.attrs
     strides: tuple[Dim, ...]
-    if node.op is elementwise.stop_gradient:
+    if node.op in MARKERS:
         return view
     if node.op is shape.permute_dims:
         strides = tuple(view.strides[k] for k in a["axes"])
@@ -135,7 +138,7 @@ def follow(axes: tuple[int | None, ...], node: Tensor) -> tuple[int | None, ...]
     An axis map names for every axis the axis of the iteration space it runs along (None: size 1).
     """
     a, source = node.attrs, node.inputs[0]
-    if node.op is elementwise.stop_gradient:
+    if node.op in MARKERS:
         return axes
     if node.op is shape.permute_dims:
         out: list[int | None] = [None] * source.ndim

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 import symgraph as sg
 from symgraph.backends.llvm.join_axes import join_axes
-from symgraph.backends.llvm.loops import build_nest
+from symgraph.backends.llvm.loops import Nest, build_nest
 from symgraph.backends.llvm.lower import viewer
 from symgraph.backends.llvm.partition import Cluster, partition
 from symgraph.tensor import Tensor
@@ -22,7 +23,8 @@ def extents(y: Tensor) -> tuple[int | str, ...]:
     """The loops of the one kernel of ``y`` after joining."""
     parts = partition([y])
     (cluster,) = (s for s in parts.steps if isinstance(s, Cluster))
-    return join_axes(build_nest(cluster, parts.stored, viewer())).extents
+    nest: Nest = join_axes(build_nest(cluster, parts.stored, viewer()))
+    return nest.extents
 
 
 @pytest.mark.parametrize(
@@ -49,7 +51,7 @@ def test_loops(y: Tensor, loops: tuple[int | str, ...]) -> None:
     ],
 )
 @pytest.mark.parametrize("n", [0, 1, 7])
-def test_values(fn: Callable[..., np.ndarray], n: int) -> None:  # type: ignore[type-arg]
+def test_values(fn: Callable[..., Any], n: int) -> None:
     draw = np.random.default_rng(3)
     x, b = draw.standard_normal((n, 4, 5)), draw.standard_normal(5)
     f = sg.function([X, B], fn(X, B))

@@ -47,3 +47,11 @@ def test_a_smaller_block_is_not_taken() -> None:
     arena = Arena()
     arena.release(arena.take(64))
     assert arena.take(65).index == 1
+
+
+def test_workspaces_are_kept_apart_from_variables() -> None:
+    arena = Arena()
+    workspace = arena.take(1_000_000, scratch=True)
+    arena.release(workspace)
+    assert arena.take(64) is not workspace
+    assert arena.take(1_000_000, scratch=True) is workspace
