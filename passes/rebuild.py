@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from symgraph.graph import topological
 from symgraph.origins import Derived, with_origin
-from symgraph.tensor import Tensor, apply
+from symgraph.tensor import Tensor, apply, is_outdated
 
 __all__ = ["rebuilt", "substitute"]
 
 
 def rebuilt(node: Tensor, inputs: tuple[Tensor, ...]) -> Tensor:
     """``node`` on other inputs; the node itself where they are the same ones."""
-    if all(a is b for a, b in zip(node.inputs, inputs, strict=True)):
+    if all(a is b for a, b in zip(node.inputs, inputs, strict=True)) and not is_outdated(node):
         return node
     with with_origin(node.origin if node.origin is not None else Derived(node, "rebuild")):
         return apply(node.op, inputs, tuple(node.attrs.items()))

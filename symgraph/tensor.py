@@ -92,7 +92,7 @@ def apply(op: Op, inputs: tuple[Tensor, ...] = (), attrs: Attrs = ()) -> Tensor:
     key = _key(op, inputs, attrs)
     private = _tables.private
     found = private.get(key) if private is not None else _shared.get(key)
-    if found is not None:
+    if found is not None and not is_outdated(found):
         return found
     equations: list[tuple[Dim, Dim]] = []
     mapping = dict(attrs) if attrs else _NO_ATTRS
@@ -146,6 +146,14 @@ def _births_before(type_: TensorType, attrs: Mapping[str, Any]) -> tuple[Tensor,
         node = private.get(atom) if private is not None else None
         found.append(node if node is not None else _births.get(atom))
     return tuple(n for n in found if n is not None)
+
+
+def is_outdated(node: Tensor) -> bool:
+    """Whether a pass has remade the node that finds out one of this node's sizes."""
+    if not node.after or _tables.private_births is None:
+        return False
+    now = _births_before(node.type, node.attrs)
+    return any(a is not b for a, b in zip(node.after, now, strict=True))
 
 
 def _where(inputs: tuple[Tensor, ...]) -> str:

@@ -6,6 +6,7 @@ part of ln 2 is exact, and the power of two is applied in two factors so that un
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from symgraph.backends.llvm.vectormath.floating import (
@@ -133,19 +134,36 @@ def reduce(x: Real, grade: str | None = None, minus: Real | None = None) -> Redu
 
 
 def exp(x: Real) -> Real:
-    part = reduce(x.clamp(*EXP_RANGE[x.scalar]))
-    return scale(1.0 + (part.r + part.tail), part.k)
+    low, high = EXP_RANGE[x.scalar]
+    return _above(low, x, lambda y: _scaled_exp(y.at_most(high)))
 
 
 def exp_of_negative(x: Real) -> Real:
     """``exp(x)`` for ``x <= 0`` (or NaN)."""
-    part = reduce(x.at_least(EXP_RANGE[x.scalar][0]))
+    return _above(EXP_RANGE[x.scalar][0], x, _scaled_exp)
+
+
+def _scaled_exp(x: Real) -> Real:
+    part = reduce(x)
     return scale(1.0 + (part.r + part.tail), part.k)
 
 
+def _above(bound: float, x: Real, function: Callable[[Real], Real]) -> Real:
+    """``function(x)`` where x is not below the bound, else 0.
+
+    What is 0 anyway is not computed by way of subnormal numbers: processors stumble over those.
+    """
+    gone = x < bound
+    return where(gone, x.const(0.0), function(where(gone, x.const(0.0), x)))
+
+
 def exp2(x: Real) -> Real:
+    low, high = EXP2_RANGE[x.scalar]
+    return _above(low, x, lambda y: _scaled_exp2(y.at_most(high)))
+
+
+def _scaled_exp2(x: Real) -> Real:
     form = x.format
-    x = x.clamp(*EXP2_RANGE[x.scalar])
     shifted = x + form.magic
     r = x - (shifted - form.magic)
     return scale(exp2_of_fraction(r, x.scalar), shifted.bits() - form.magic_bits)
