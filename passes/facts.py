@@ -126,6 +126,8 @@ def _positive(x: Tensor, depth: int) -> bool:
         return True
     if depth == 0 or not x.inputs:
         return x.op is leaves.size
+    if x.dtype.kind != "f" and x.op not in _WRAP_FREE:
+        return False
     ins, deeper = x.inputs, depth - 1
     if x.op in _KEEPS or x.op in (r.sum_, r.prod, e.sqrt, e.reciprocal, e.square):
         return _positive(ins[0], deeper)
@@ -141,14 +143,21 @@ def _positive(x: Tensor, depth: int) -> bool:
     return x.op is e.where and _positive(ins[1], deeper) and _positive(ins[2], deeper)
 
 
+#: Integers that are positions or sizes, and what cannot wrap.
+_COUNTS = frozenset({e.relu, leaves.size, leaves.iota, r.argmax, r.argmin, index.nonzero})
+_WRAP_FREE = _KEEPS | {e.minimum, e.maximum, e.where}
+
+
 def _nonnegative(x: Tensor, depth: int) -> bool:
     value = _value(x)
     if value is not None:
         return bool((value >= 0).all())
-    if "nonnegative" in x.op.traits or x.dtype.kind in "bu":
+    if x.dtype.kind in "bu" or ("nonnegative" in x.op.traits and x.dtype.kind == "f"):
         return True
-    if depth == 0 or not x.inputs:
-        return False
+    if x.op in _COUNTS:
+        return True
+    if depth == 0 or not x.inputs or (x.dtype.kind == "i" and x.op not in _WRAP_FREE):
+        return False  # signed integers wrap: even a square may be negative
     ins, deeper = x.inputs, depth - 1
     if x.op in _KEEPS or x.op in (r.sum_, r.prod):
         return _nonnegative(ins[0], deeper)

@@ -35,8 +35,7 @@ __version__ = "0.1.0"
 vars(_functions).update(evaluate_tensor=evaluate_tensor, pprint_tensor=pprint)
 
 __all__ = [
-    *_names, "Derivative", "Function", "Graph", "Op", "PIPELINES", "Rewrite", "Tensor", "build_grad",
-    "function", "grad",
-    "hessian", "hvp", "jacobian", "jvp", "nn", "optim", "pprint", "simplify", "verify_grad",
-    "vjp",
+    *_names, "Derivative", "Function", "Graph", "Op", "PIPELINES", "Rewrite", "Tensor",
+    "build_grad", "function", "grad", "hessian", "hvp", "jacobian", "jvp", "nn", "optim", "pprint",
+    "simplify", "verify_grad", "vjp",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ from symgraph.passes.pipeline import Pipeline, resolve_pipeline, run_passes
 from symgraph.passes.rebuild import substitute
 from symgraph.program import Function, Signature
 from symgraph.sizes import differ
-from symgraph.tensor import Tensor, describe
+from symgraph.tensor import Tensor, describe, private_table
 from symgraph.types import TupleType, shape_text
 
 __all__ = ["evaluate_tensor", "function"]
@@ -70,7 +70,8 @@ def function(
     changed = _check_updates(updates)
     roots = [*results, *changed.values()]
     if givens:
-        roots = substitute(roots, _check_givens(givens))
+        with private_table(topological(roots)):  # else sizes found while running would be remade
+            roots = substitute(roots, _check_givens(givens))
     original = Graph(roots, declared)
     _check_reachable(original, declared)
     signature = Signature(name or "f", declared, len(results), form, keys, tuple(changed))

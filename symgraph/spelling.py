@@ -204,7 +204,7 @@ def takes_integers(op: Op, count: int) -> bool:
 
 
 def _one_hot(x: Tensor) -> tuple[Tensor, Dim] | None:
-    """The indices and the number of classes where x is what ``one_hot`` along the last axis builds."""
+    """The indices and the number of classes, where x is ``one_hot`` along the last axis."""
     same = x.inputs[0]
     if same.op.name != "equal" or same.inputs[1].op is not leaves.iota:
         return None

@@ -23,6 +23,7 @@ __all__ = [
     "bind",
     "check_number",
     "describe",
+    "is_outdated",
     "leaf",
     "node_key",
     "private_table",

@@ -144,6 +144,15 @@ class _Assembler:
         for k, node in enumerate(self.results):
             if not any(isinstance(d, SymbolicSize) and d.counts for d in node.shape):
                 self.places.base[node] = Base("output", k)
+        self.input_read_last = max(
+            (
+                k
+                for k, call in enumerate(self.calls)
+                for p in call.params
+                if isinstance(p, PointerParam) and p.node in self.input_index and p.node.ndim
+            ),
+            default=-1,
+        )
         for variable, value in self.updates.items():
             if value not in self.places.base and self.in_place(variable, value):
                 self.places.base[value] = Base("shared", self.cell(variable))
@@ -192,7 +201,14 @@ class _Assembler:
             _reads(c, variable) for c in self.calls[at + 1 :]
         ):
             return False
-        return not _reads(self.calls[at], variable) or self.calls[at].aligned(variable, value)
+        # an input may be the memory of the variable itself, got by get_value(borrow=True)
+        arrays = [v for v in self.signature.inputs if v.ndim]
+        if self.input_read_last > at:
+            return False
+        return all(
+            not _reads(self.calls[at], v) or self.calls[at].aligned(v, value)
+            for v in (variable, *arrays)
+        )
 
     # ---- addresses ---------------------------------------------------------------------------
 

@@ -14,7 +14,8 @@ from symgraph.backends.llvm.kernel import Call
 
 __all__ = ["Kernel", "compile_kernels", "emit_module"]
 
-CAPACITY = 4096
+#: Each library holds about a megabyte of LLVM's own; functions keep theirs alive themselves.
+CAPACITY = 256
 
 
 @dataclass(frozen=True, slots=True)

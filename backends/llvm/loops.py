@@ -17,34 +17,19 @@ from typing import Any
 
 from symgraph.backends.llvm.axis_maps import AxisMap, operand_axes
 from symgraph.backends.llvm.partition import (
+    CHEAP,
     REDUCTIONS,
     Cluster,
     is_scalar_literal,
 )
 from symgraph.backends.llvm.views import VIEWS, View, contiguous_strides
 from symgraph.op import Op
-from symgraph.ops import elementwise, index, leaves
+from symgraph.ops import index, leaves
 from symgraph.sizes import Dim, Size, product
 from symgraph.tensor import Tensor
 from symgraph.types import DType
 
 __all__ = ["Access", "Item", "Nest", "NestBuilder", "PointerParam", "SizeParam", "build_nest"]
-
-#: Ops worth saving rather than computing twice.
-CHEAP = frozenset(
-    op.name
-    for op in (
-        elementwise.add, elementwise.subtract, elementwise.multiply, elementwise.negative,
-        elementwise.square,
-        elementwise.abs_, elementwise.maximum, elementwise.minimum, elementwise.relu,
-        elementwise.where,
-        elementwise.equal, elementwise.not_equal, elementwise.less, elementwise.less_equal,
-        elementwise.greater, elementwise.greater_equal, elementwise.logical_and,
-        elementwise.logical_or,
-        elementwise.logical_not, elementwise.astype, elementwise.clip, elementwise.isfinite,
-    )
-)  # fmt: skip
-
 
 _own_codes: dict[Op, int] = {}
 

@@ -25,8 +25,7 @@ from symgraph.backends.llvm.axis_maps import (
     reach_operand,
 )
 from symgraph.backends.llvm.prepare import copy
-from symgraph.backends.llvm.reduction import peak
-from symgraph.backends.llvm.reduction import is_ordered
+from symgraph.backends.llvm.reduction import is_ordered, peak
 from symgraph.backends.llvm.step_order import StepOrder
 from symgraph.backends.llvm.views import AXIS_VIEWS, VIEWS
 from symgraph.graph import topological
@@ -34,10 +33,22 @@ from symgraph.ops import index, leaves, reduction
 from symgraph.sizes import Dim
 from symgraph.tensor import Tensor
 
-__all__ = ["Cluster", "LIMIT", "Partition", "partition"]
+__all__ = ["CHEAP", "Cluster", "LIMIT", "Partition", "partition"]
 
 #: LLVM's time grows faster than linearly in the length of a kernel; longer chains split.
 LIMIT = 160
+
+#: Ops of one or two instructions: worth computing twice rather than saving.
+CHEAP = frozenset(
+    (
+        "add", "subtract", "multiply", "negative", "square", "abs", "maximum", "minimum", "relu",
+        "where", "equal", "not_equal", "less", "less_equal", "greater", "greater_equal",
+        "logical_and", "logical_or", "logical_not", "astype", "clip", "isfinite",
+    )
+)  # fmt: skip
+
+#: What an operation that is no single instruction counts as (an elementary function is dozens).
+HEAVY = 6
 
 REDUCTIONS = frozenset(
     (
@@ -57,6 +68,7 @@ class Cluster:
     maps: dict[Tensor, AxisMap] = field(default_factory=dict)
     operand_maps: dict[Tensor, AxisMap] = field(default_factory=dict)
     last: int = 0
+    weight: int = 0
     forward: Cluster | None = None
 
     def __str__(self) -> str:
@@ -209,7 +221,7 @@ class _Partitioner:
         key = node.inputs[0], node.attrs["axis"]
         sibling = self.siblings.setdefault(key, node)
         c = self.cluster(sibling)
-        if c is None or len(c.maps) >= LIMIT or c is self.cluster(self.source(key[0])):
+        if c is None or c.weight >= LIMIT or c is self.cluster(self.source(key[0])):
             return False
         outside = self.outside(node, c)
         if any(self.ranks.depends(u, c) for u in outside):
@@ -222,7 +234,7 @@ class _Partitioner:
         return True
 
     def join(self, node: Tensor, c: Cluster) -> bool:
-        if len(c.maps) >= LIMIT:
+        if c.weight >= LIMIT:
             return False
         reduces = node.op in REDUCTIONS
         axes = self.reduction_map(node, c) if reduces else self.infer_map(node, c)
@@ -270,6 +282,7 @@ class _Partitioner:
 
     def add(self, node: Tensor, axes: AxisMap, c: Cluster) -> None:
         c.maps[node] = axes
+        c.weight += 1 if node.op.name in CHEAP else HEAVY
         c.last = max(c.last, self.position[node])
         self.home[node] = c
 
@@ -288,7 +301,7 @@ class _Partitioner:
 
     def try_merge(self, node: Tensor, c: Cluster, other: Cluster) -> None:
         """Merge ``other``, which also feeds ``node``, into ``c`` where that is possible."""
-        if len(c.maps) + len(other.maps) > LIMIT:
+        if c.weight + other.weight > LIMIT:
             return
         embedding = self.embed(node, c, other)
         if embedding is None:
@@ -316,6 +329,7 @@ class _Partitioner:
             return
         c.inner = merged_inner
         c.last = max(c.last, other.last)
+        c.weight += other.weight
         c.operand_maps |= moved_operands
         for m, axes in other.maps.items():
             c.maps[m] = tuple(None if a is None else embedding[a] for a in axes)

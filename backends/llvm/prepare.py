@@ -191,6 +191,7 @@ def _viewable(node: Tensor, views: dict[Tensor, View]) -> Tensor:
         if n.op in VIEWS:
             found = compose(n, views[n.inputs[0]])
             if found is None:
+                assert n is node, "what it reads has been prepared before"
                 packed = apply(copy, (n.inputs[0],))
                 views[packed] = whole(packed)
                 n = rebuilt(n, (packed,))

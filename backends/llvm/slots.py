@@ -4,6 +4,7 @@ bytecode."""
 from __future__ import annotations
 
 from symgraph.backends.llvm.runtime.program import Code, SizeOp
+from symgraph.errors import UsageError
 from symgraph.sizes import Atom, Dim, Size
 
 __all__ = ["SlotTable", "upper_bound"]
@@ -67,6 +68,11 @@ class SlotTable:
 
     def _atom(self, atom: Atom) -> int:
         if atom not in self._atoms:
+            if atom.kind in ("symbol", "count"):
+                raise UsageError(
+                    f"function: the size {atom.name} cannot be read off the inputs; declare it as "
+                    "an axis of its own of some input"
+                )
             op = {"floordiv": SizeOp.FLOORDIV, "min": SizeOp.MIN, "max": SizeOp.MAX}[atom.kind]
             a, b = (self.slot(x) for x in atom.args)
             self._atoms[atom] = self.emit(op, a, b)

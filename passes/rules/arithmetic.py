@@ -204,7 +204,8 @@ ARITHMETIC: tuple[Rule, ...] = (
     Rule("negative_minus",     P.subtract(P.negative(x), y), P.negative(P.add(x, y)), ROUNDING),
     Rule("sum_negative", P.sum(P.negative(x)), _sum_negative, ROUNDING),
     Rule("square_negative",    P.square(P.negative(x)), P.square(x), EXACT),
-    Rule("abs_negative",       P.abs(P.negative(x)),    P.abs(x), EXACT),
+    Rule("abs_negative",       P.abs(P.negative(x)),    P.abs(x), EXACT,
+        lambda m: m.x.dtype.kind != "u"),
     # ---- literal factors -------------------------------------------------------------------------
     Rule("divide_power_of_two",
         P.divide(x, c), _reciprocal_exactly, EXACT, lambda m: _plain(m.x)),

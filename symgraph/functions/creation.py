@@ -6,7 +6,15 @@ import math
 from typing import Any
 
 from symgraph.errors import UsageError
-from symgraph.functions.elementwise import astype, equal, greater_equal, less_equal, where
+from symgraph.functions.elementwise import (
+    astype,
+    equal,
+    greater_equal,
+    less_equal,
+    logical_and,
+    where,
+)
+from symgraph.functions.elementwise import maximum as maximum_of
 from symgraph.functions.shape import as_dims, broadcast_to, expand_dims
 from symgraph.functions.variables import as_tensor, cast, constant, number, size_value
 from symgraph.ops import leaves as ops
@@ -104,15 +112,22 @@ def _bound(b: Any) -> Any:
 
 
 def linspace(
-    start: Any, stop: Any, /, num: int = 50, dtype: Any = None, endpoint: bool = True
+    start: Any, stop: Any, /, num: Any = 50, dtype: Any = None, endpoint: bool = True
 ) -> Tensor:
-    """``num`` evenly spaced values from start to stop (included unless ``endpoint=False``)."""
-    if not isinstance(num, int) or num < 0:
+    """``num`` evenly spaced values from start to stop (included unless ``endpoint=False``).
+
+    ``num`` is an int or a size.
+    """
+    symbolic = isinstance(num, Size) or (isinstance(num, Tensor) and "dim" in num.attrs)
+    if not symbolic and (not isinstance(num, int) or num < 0):
         raise UsageError(
-            f"linspace: num={num!r} is not a nonnegative int; write the number of points"
+            f"linspace: num={num!r} is not a nonnegative int or a size; write the number of points"
         )
     kind = as_dtype("float64" if dtype is None else dtype)
+    (num,) = as_dims("linspace", num)
     steps = num - 1 if endpoint else num
+    if symbolic:
+        return cast(_symbolic_line(start, stop, num, steps, endpoint), kind)
     at = iota(num, DTYPES["float64"])
     first, last = as_tensor(start, "linspace"), as_tensor(stop, "linspace")
     first, last = cast(first, DTYPES["float64"]), cast(last, DTYPES["float64"])
@@ -122,6 +137,18 @@ def linspace(
     if endpoint:  # the end is hit exactly
         line = where(equal(at, float(steps)), last, line)
     return cast(line, kind)
+
+
+def _symbolic_line(start: Any, stop: Any, num: Dim, steps: Dim, endpoint: bool) -> Tensor:
+    """``linspace`` of a number of points known when called; a single point is the start."""
+    double = DTYPES["float64"]
+    at = iota(num, double)
+    first, last = (cast(as_tensor(v, "linspace"), double) for v in (start, stop))
+    count = size_value(steps, double)
+    line = at * ((last - first) / maximum_of(count, 1.0)) + first
+    if endpoint:
+        line = where(logical_and(equal(at, count), greater_equal(at, 1.0)), last, line)
+    return line
 
 
 def tril(x: Any, /, k: int = 0) -> Tensor:

@@ -227,7 +227,10 @@ round = _rounding(ops.round_)
 
 
 def astype(x: Any, dtype: Any, /) -> Tensor:
-    """x converted to ``dtype`` as NumPy does; floats to integers truncate."""
+    """x converted to ``dtype`` as NumPy does; floats to integers truncate.
+
+    A float outside the integer type's range gives its nearest end, NaN gives 0.
+    """
     t = as_tensor(x, "astype")
     wanted = as_dtype(dtype)
     if wanted.kind == "b" and t.dtype.kind != "b":

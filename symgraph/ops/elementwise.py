@@ -228,7 +228,14 @@ def _infer_astype(types: tuple[TensorType, ...], attrs: Attrs, equations: Equati
 
 def _astype(x: Array, dtype: Any, weak: bool = False) -> Array:
     with np.errstate(invalid="ignore", over="ignore"):
-        return x.astype(dtype)
+        out = x.astype(dtype)
+        if x.dtype.kind != "f" or dtype.kind not in "iu":
+            return out
+        # C leaves a float out of the integer's range undefined; here it saturates and NaN gives 0.
+        limits = np.iinfo(dtype)
+        out = np.where(x >= float(limits.max), dtype.type(limits.max), out)
+        out = np.where(x <= float(limits.min), dtype.type(limits.min), out)
+        return np.where(np.isnan(x), dtype.type(0), out)
 
 
 astype = declare("astype", _infer_astype, _astype, "elementwise exact")

@@ -104,12 +104,15 @@ UNARY: dict[str, Callable[[Any], Any]] = {
     "sigmoid": lambda a: 1 / (1 + mpmath.exp(-a)),
     "softplus": lambda a: mpmath.log(1 + mpmath.exp(a)),
     "logit": lambda a: mpmath.log(a / (1 - a)),
+    "cosh": lambda a: mpmath.cosh(a),
+    "tanh": lambda a: mpmath.tanh(a),
 }
 BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "add": lambda a, b: a + b,
     "subtract": lambda a, b: a - b,
     "multiply": lambda a, b: a * b,
     "divide": _divide,
+    "pow": lambda a, b: mpmath.power(a, b),
     "logaddexp": lambda a, b: mpmath.log(mpmath.exp(a) + mpmath.exp(b)),
 }
 MATH: dict[str, Callable[..., Any]] = {

@@ -19,7 +19,15 @@ __all__ = ["allowances", "assert_close"]
 Array = np.ndarray[Any, Any]
 TRIES = 3
 UNITS = 24  # how many units in the last place a rounded value is moved
-GATHERED = ("sum", "prod", "matmul", "cumulative_sum", "linear_recurrence", "logsumexp", "scatter_add")
+GATHERED = (
+    "sum",
+    "prod",
+    "matmul",
+    "cumulative_sum",
+    "linear_recurrence",
+    "logsumexp",
+    "scatter_add",
+)
 
 
 def _moved(node: sg.Tensor, value: Array, operands: list[Array], rng: np.random.Generator) -> None:
@@ -83,4 +91,6 @@ def assert_close(got: Any, want: Array, allowed: Array, factor: float = 4.0) -> 
     else:
         tiny = 8 * float(np.finfo(want.dtype).tiny)
         wrong = _distance(got, want) > factor * allowed + tiny
-    assert not wrong.any(), f"{int(wrong.sum())} elements differ: {got[wrong][:4]}, expected {want[wrong][:4]}"
+    assert not wrong.any(), (
+        f"{int(wrong.sum())} elements differ: {got[wrong][:4]}, expected {want[wrong][:4]}"
+    )

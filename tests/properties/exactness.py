@@ -20,9 +20,12 @@ INPUT_BITS = 6
 LIMITS = {4: 23, 8: 52}
 
 SAME = frozenset(
-    "negative abs maximum minimum clip relu where floor ceil trunc round stop_gradient gather max min "
-    "scatter_set reshape permute_dims expand_dims squeeze broadcast_to slice place concat".split()
-)
+    (
+        "negative", "abs", "maximum", "minimum", "clip", "relu", "where", "floor", "ceil", "trunc",
+        "round", "stop_gradient", "gather", "max", "min", "scatter_set", "reshape", "permute_dims",
+        "expand_dims", "squeeze", "broadcast_to", "slice", "place", "concat",
+    )
+)  # fmt: skip
 ADDED = {"add": 1, "subtract": 1, "sum": SUMMED, "cumulative_sum": SUMMED, "scatter_add": SUMMED}
 MULTIPLIED = {"multiply": 0, "square": 0, "matmul": SUMMED}
 

@@ -29,7 +29,8 @@ SIZES = {"n": (3, 1, 2, 7, 17, 0), "m": (2, 5, 1, 0)}
 DIMS: tuple[int | str, ...] = ("n", 3, 1, 2, "m", 8, 0)
 
 SMOOTH = (
-    sg.negative, sg.square, sg.exp, sg.tanh, sg.sigmoid, sg.sin, sg.softplus, sg.log, sg.sqrt, sg.erf,
+    sg.negative, sg.square, sg.exp, sg.tanh, sg.sigmoid, sg.sin, sg.softplus, sg.log, sg.sqrt,
+    sg.erf,
     sg.abs, sg.relu, sg.reciprocal, sg.expm1, sg.log1p, sg.atan, sg.cos, sg.log2, sg.cbrt, sg.exp2,
 )  # fmt: skip
 JUMPS = (sg.floor, sg.ceil, sg.trunc, sg.round, sg.sign, sg.isfinite, sg.isnan)
@@ -59,7 +60,9 @@ class Example:
     arrays: list[Array]
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{i.name}={a.dtype}{a.shape}{a.ravel()[:20].tolist()}" for i, a in self.pairs())
+        shown = ", ".join(
+            f"{i.name}={a.dtype}{a.shape}{a.ravel()[:20].tolist()}" for i, a in self.pairs()
+        )
         return f"{shown}: {[sg.pprint(o) for o in self.outputs]}"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
@@ -210,9 +213,9 @@ class Grower:
         if x is None or not self.exact(x):
             return None
         axis = self.axis(x)
-        return self.one((sg.argmax, sg.argmin, lambda x, axis: list(sg.max_and_argmax(x, axis=axis))))(
-            x, axis=axis
-        )
+        return self.one(
+            (sg.argmax, sg.argmin, lambda x, axis: list(sg.max_and_argmax(x, axis=axis)))
+        )(x, axis=axis)
 
     def rows(self) -> Any:
         x = self.operand(rank=1)
@@ -220,7 +223,11 @@ class Grower:
 
     def permute(self) -> Any:
         x = self.operand("biuf", rank=2)
-        return None if x is None else sg.permute_dims(x, tuple(self.draw(st.permutations(range(x.ndim)))))
+        return (
+            None
+            if x is None
+            else sg.permute_dims(x, tuple(self.draw(st.permutations(range(x.ndim)))))
+        )
 
     def reshape(self) -> Any:
         x = self.operand("biuf")
@@ -317,7 +324,9 @@ class Grower:
         a = self.operand("fi", rank=1)
         if a is None:
             return None
-        fitting = [v for v in self.pool if v.dtype == a.dtype and v.ndim and v.shape[-1] == a.shape[-1]]
+        fitting = [
+            v for v in self.pool if v.dtype == a.dtype and v.ndim and v.shape[-1] == a.shape[-1]
+        ]
         b = self.one(fitting)
         return sg.matmul(a, sg.matrix_transpose(b) if b.ndim >= 2 else b)
 
@@ -329,17 +338,20 @@ class Grower:
 def _fits(v: sg.Tensor, x: sg.Tensor) -> bool:
     """Whether shapes broadcast for sure."""
     pairs = zip(reversed(v.shape), reversed(x.shape), strict=False)
-    return all(a == b or (type(a) is int and a == 1) or (type(b) is int and b == 1) for a, b in pairs)
+    return all(
+        a == b or (type(a) is int and a == 1) or (type(b) is int and b == 1) for a, b in pairs
+    )
 
 
 G = Grower
 SMOOTH_STEPS = (
-    G.unary, G.binary, G.reduce, G.binary, G.reduce, G.swapped, G.permute, G.cut, G.reshape, G.rows, G.multiply_matrices,
+    G.unary, G.binary, G.reduce, G.binary, G.reduce, G.swapped, G.permute, G.cut, G.reshape, G.rows,
+    G.multiply_matrices,
     G.join, G.move, G.take, G.scatter, G.limit, G.power, G.stretch, G.select, G.masked,
 )  # fmt: skip
 STEPS = (
-    *SMOOTH_STEPS, G.jump_pair, G.jump, G.integer, G.convert, G.position, G.logic, G.reduce_integers,
-    G.reduce_logic, G.hot, G.integer_unary, G.stop,
+    *SMOOTH_STEPS, G.jump_pair, G.jump, G.integer, G.convert, G.position, G.logic,
+    G.reduce_integers, G.reduce_logic, G.hot, G.integer_unary, G.stop,
 )  # fmt: skip
 
 
@@ -357,14 +369,16 @@ def _array(draw: Draw, x: sg.Tensor, sizes: dict[str, int], smooth: bool) -> Arr
 
 
 @st.composite
-def examples(draw: Draw, smooth: bool = False, steps: int = 16) -> Example:
-    """A random graph of up to ``steps`` functions; with ``smooth`` the first output is a float64."""
+def examples(
+    draw: Draw, smooth: bool = False, steps: int = 16, dims: tuple[int | str, ...] = DIMS
+) -> Example:
+    """A random graph of up to ``steps`` functions; with ``smooth`` of float64 only."""
     sizes = {name: draw(st.sampled_from(values)) for name, values in SIZES.items()}
     g = Grower(draw, smooth)
     dtypes = ("float64",) if smooth else (*FLOATS, "int64", "bool", *INTEGERS[1:])
     inputs = []
     for k in range(draw(st.integers(1, 3))):
-        shape = tuple(draw(st.sampled_from(DIMS)) for _ in range(draw(st.integers(0, 3))))
+        shape = tuple(draw(st.sampled_from(dims)) for _ in range(draw(st.integers(0, 3))))
         dtype = draw(st.sampled_from(dtypes)) if k else dtypes[0]
         inputs.append(sg.tensor(f"x{k}", shape=shape, dtype=dtype))
     masks = [sg.tensor("p", shape=inputs[0].shape[:1], dtype="bool")] if smooth else []

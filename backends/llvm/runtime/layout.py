@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.cell import SharedCell
+
 from .program import Commit, Pointer, Program, Resize, Size, SizeOp, Step
 
 __all__ = ["ERROR_WORDS", "FORMS", "Field", "Layout", "address", "flatten", "native"]

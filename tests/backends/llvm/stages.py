@@ -7,25 +7,27 @@ from typing import Any
 import numpy as np
 
 import symgraph as sg
-from symgraph.backends.llvm.kernel import Call
-from symgraph.backends.llvm.lower import lower_step, viewer
-from symgraph.backends.llvm.loops import Nest, build_nest
+from symgraph.backends.llvm.compile import LLVMFunction
 from symgraph.backends.llvm.jit import host
+from symgraph.backends.llvm.kernel import Call
+from symgraph.backends.llvm.loops import Nest, build_nest
+from symgraph.backends.llvm.lower import lower_step, viewer
 from symgraph.backends.llvm.partition import Cluster, Partition, partition
 from symgraph.backends.llvm.prepare import prepare
 from symgraph.graph import Graph, topological
 from symgraph.ops import leaves
-from symgraph.tensor import Tensor
+from symgraph.tensor import Tensor, private_table
 
-__all__ = ["both", "calls_of", "clusters_of", "nests_of", "parts_of", "prepared"]
+__all__ = ["both", "calls_of", "clusters_of", "native", "nests_of", "parts_of", "prepared"]
 
 Array = np.ndarray[Any, Any]
 
 
 def prepared(*outputs: Tensor) -> list[Tensor]:
     """The outputs in kernel form."""
-    inputs = tuple(n for n in topological(outputs) if n.op is leaves.input_)
-    return prepare(Graph(list(outputs), inputs))
+    graph = Graph(list(outputs), tuple(n for n in topological(outputs) if n.op is leaves.input_))
+    with private_table(graph.nodes):
+        return prepare(graph)
 
 
 def parts_of(*outputs: Tensor) -> Partition:
@@ -53,8 +55,15 @@ def calls_of(*outputs: Tensor) -> list[Call]:
     return [c for s in parts.steps for c in lower_step(s, parts, views, host())]
 
 
+def native(*args: Any, **options: Any) -> LLVMFunction:
+    """``sg.function`` by native code, with what only that has."""
+    f = sg.function(*args, **options)
+    assert isinstance(f, LLVMFunction)
+    return f
+
+
 def both(inputs: list[Tensor], outputs: Any, **options: Any) -> tuple[Any, Any]:
     """The same function by native code and by NumPy, without passes."""
     options = {"passes": (), **options}
-    native = sg.function(inputs, outputs, backend="llvm", **options)
-    return native, sg.function(inputs, outputs, backend="reference", **options)
+    compiled = sg.function(inputs, outputs, backend="llvm", **options)
+    return compiled, sg.function(inputs, outputs, backend="reference", **options)

@@ -13,11 +13,17 @@ A, B = np.arange(6.0).reshape(2, 3), np.arange(9.0).reshape(3, 3) + 50
 
 CASES = {
     "rows": (sg.concat([X, Y]), np.concatenate([A, B])),
-    "rows of views": (sg.concat([X[::-1, ::-1], Y * 2, X]), np.concatenate([A[::-1, ::-1], B * 2, A])),
+    "rows of views": (
+        sg.concat([X[::-1, ::-1], Y * 2, X]),
+        np.concatenate([A[::-1, ::-1], B * 2, A]),
+    ),
     "columns": (sg.concat([X, X[:, :1], -X], axis=1), np.concatenate([A, A[:, :1], -A], axis=1)),
     "one array twice": (sg.concat([X, X], axis=-1), np.concatenate([A, A], axis=1)),
     "stacked": (sg.stack([X, X + 1], axis=1), np.stack([A, A + 1], axis=1)),
-    "padded": (sg.pad(X, ((1, 2), (0, 1)), constant_values=7.0), np.pad(A, ((1, 2), (0, 1)), constant_values=7.0)),
+    "padded": (
+        sg.pad(X, ((1, 2), (0, 1)), constant_values=7.0),
+        np.pad(A, ((1, 2), (0, 1)), constant_values=7.0),
+    ),
     "rolled": (sg.roll(X, 1, axis=0), np.roll(A, 1, axis=0)),
     "repeated": (sg.repeat(X, 2, axis=1), np.repeat(A, 2, axis=1)),
     "tiled": (sg.tile(X, (2, 1, 2)), np.tile(A, (2, 1, 2))),

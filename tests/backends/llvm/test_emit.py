@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from stages import both, nests_of
+from stages import both, native, nests_of
 
 import symgraph as sg
 from symgraph.backends.llvm.builder import Module
@@ -19,12 +19,17 @@ X = sg.tensor("x", shape=("n", "m"))
 def test_every_length_around_a_vector(dtype: str) -> None:
     """A map with a use of its row sum, at every length up to two vectors and a bit."""
     x = sg.tensor("x", shape=("n", "m"), dtype=dtype)
-    outputs = [x == x[::-1], sg.sum(x, axis=1), sg.max(x, axis=0), sg.where(x == x[0], x, x[:, ::-1])]
-    native, reference = both([x], outputs)
+    outputs = [
+        x == x[::-1],
+        sg.sum(x, axis=1),
+        sg.max(x, axis=0),
+        sg.where(x == x[0], x, x[:, ::-1]),
+    ]
+    compiled, reference = both([x], outputs)
     rng = np.random.default_rng(0)
     for m in (*range(1, 20), 31, 32, 33, 63, 65, 129):
         a = rng.integers(0, 2, (3, m)).astype(dtype)
-        for got, want in zip(native(a), reference(a), strict=True):
+        for got, want in zip(compiled(a), reference(a), strict=True):
             np.testing.assert_array_equal(got, want)
 
 
@@ -32,9 +37,9 @@ def test_every_length_around_a_vector(dtype: str) -> None:
 @pytest.mark.parametrize("axis", [0, 1])
 def test_static_extents(extent: int, axis: int) -> None:
     x = sg.tensor("x", shape=("n", extent))
-    native, reference = both([x], [sg.softmax(x, axis=axis), sg.argmax(x, axis=axis), x * 2])
+    compiled, reference = both([x], [sg.softmax(x, axis=axis), sg.argmax(x, axis=axis), x * 2])
     a = np.random.default_rng(extent).normal(size=(5, extent))
-    for got, want in zip(native(a), reference(a), strict=True):
+    for got, want in zip(compiled(a), reference(a), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-13)
 
 
@@ -46,23 +51,29 @@ def test_static_extents_of_zero_touch_no_memory(shape: tuple[int, int]) -> None:
         sg.sum(sg.exp(x), axis=0), sg.sum(x, axis=1), sg.log_softmax(x, axis=1), sg.prod(x),
         sg.sum(-sg.ones(1)[i]), sg.max(sg.concat([x, x]), axis=0) if shape[0] else x,
     ]  # fmt: skip
-    native, reference = both([x], outputs)
-    for got, want in zip(native(np.zeros(shape)), reference(np.zeros(shape)), strict=True):
+    compiled, reference = both([x], outputs)
+    for got, want in zip(compiled(np.zeros(shape)), reference(np.zeros(shape)), strict=True):
         np.testing.assert_array_equal(got, want)
 
 
 def test_five_axes() -> None:
     x = sg.tensor("x", shape=("a", 2, "b", 1, 3))
-    y = sg.permute_dims(x, (4, 0, 3, 2, 1)) * 2 + sg.sum(x, axis=(1, 4), keepdims=True)[0, 0, 0, 0, 0]
-    native, reference = both([x], [y, sg.sum(y, axis=(0, 3)), sg.softmax(y, axis=(1, 4))])
+    y = (
+        sg.permute_dims(x, (4, 0, 3, 2, 1)) * 2
+        + sg.sum(x, axis=(1, 4), keepdims=True)[0, 0, 0, 0, 0]
+    )
+    compiled, reference = both([x], [y, sg.sum(y, axis=(0, 3)), sg.softmax(y, axis=(1, 4))])
     a = np.random.default_rng(5).normal(size=(4, 2, 5, 1, 3))
-    for got, want in zip(native(a), reference(a), strict=True):
+    for got, want in zip(compiled(a), reference(a), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-13)
 
 
 def test_lanes_where_the_vector_axis_is_reduced_follow_the_sums() -> None:
     x = sg.tensor("x", shape=("n", "m"), dtype="float32")
-    alone, beside = nests_of(sg.sum(x, axis=1))[0], nests_of(sg.sum(x, axis=1), sg.argmax(x, axis=1))[0]
+    alone, beside = (
+        nests_of(sg.sum(x, axis=1))[0],
+        nests_of(sg.sum(x, axis=1), sg.argmax(x, axis=1))[0],
+    )
     assert choose_lanes(alone, host(), 1) == choose_lanes(beside, host(), 1) == 2 * host().lanes(32)
 
 
@@ -78,7 +89,7 @@ def test_the_text_of_a_kernel() -> None:
     emit_nest(module, "kernel", nest, host())
     text = str(module)
     assert "define i64 @kernel(ptr %args)" in text
-    assert f"x double>, ptr" in text and "llvm.masked.load" in text
+    assert "x double>, ptr" in text and "llvm.masked.load" in text
     assert "fast" not in text and "contract" not in text and "fma" not in text
 
 
@@ -87,7 +98,7 @@ def test_a_long_chain_of_elements_splits_and_is_right() -> None:
     y = x
     for k in range(3000):
         y = y * 0.999 if k % 3 else y + 0.25
-    f = sg.function([x], y, passes=())
+    f = native([x], y, passes=())
     assert len(f.calls) == -(-3000 // LIMIT)
     a = np.linspace(-2.0, 2.0, 37)
     want = a.copy()
@@ -102,7 +113,7 @@ def test_a_chain_of_3000_layers() -> None:
     y = x
     for _ in range(3000):
         y = sg.tanh(y @ w)
-    f = sg.function([x, w], y)
+    f = native([x, w], y)
     assert f.compile_stats.kernels <= 3 and f.compile_stats.calls == 6000
     a, weights = np.full((3, 4), 0.5), np.eye(4) * 1.2
     want = a

@@ -23,7 +23,7 @@ def line_of(message: str) -> str:
     return found.group(1)
 
 
-OUT_OF_RANGE = {
+OUT_OF_RANGE: dict[str, Any] = {
     "gather": lambda x, i: x[i],
     "gather of columns": lambda x, i: x[:, i] * 2,
     "gather amid other work": lambda x, i: sg.exp(sg.sum(x[i] + 1, axis=1)),
@@ -72,7 +72,9 @@ def test_repeated_writes() -> None:
     index = [1, 1, -1, 1]
     v = sg.tensor("v", shape=("k", "m"))
     values = np.arange(12.0).reshape(4, 3) + 100
-    added, kept = sg.function([X, I, v], [X.at[I].add(v), X.at[I].set(v)], passes=())(A, index, values)
+    added, kept = sg.function([X, I, v], [X.at[I].add(v), X.at[I].set(v)], passes=())(
+        A, index, values
+    )
     want = A.copy()
     np.add.at(want, index, values)
     np.testing.assert_array_equal(added, want)
@@ -142,3 +144,14 @@ def test_one_function_serves_every_count() -> None:
         a = np.random.default_rng(n).normal(size=(n, 3))
         keep = a[:, 0] > 0
         np.testing.assert_allclose(f(a, keep), np.tanh(a[keep]) + 1, rtol=1e-14)
+
+
+@pytest.mark.parametrize("backend", ["llvm", "reference"])
+def test_sizes_found_while_running_survive_givens(backend: str) -> None:
+    """Values that only have the size of a mask follow the mask to its new operands."""
+    x, w = sg.tensor("x", shape=(4,)), sg.shared(np.array([1.0, -2.0, -3.0, 4.0]), name="w")
+    below = x < 0
+    f = sg.function([], x.at[below].set(9.0), givens={x: w}, backend=backend)
+    assert f().tolist() == [1, 9, 9, 4]
+    g = sg.function([x], [x[below] * 2, x.at[below].set(0.0)], backend=backend)
+    assert [v.tolist() for v in g([-1.0, 1.0, 2.0, 3.0])] == [[-2], [0, 1, 2, 3]]

@@ -38,7 +38,9 @@ ONE_KERNEL = {
     "softmax of a transpose": sg.softmax(sg.matrix_transpose(X) + 1, axis=0),
     "reduction scaled": sg.sum(X, axis=1) * 2 + 1,
     "gather with arithmetic": sg.exp(X[np.array([0, 1])]) * 2,
-    "one hot": sg.one_hot(sg.tensor("i", shape=("n",), dtype="int64"), 10) * 2,
+    "comparison with a ramp": sg.where(
+        sg.tensor("i", shape=("n", 1), dtype="int64") == sg.arange(10), 2.0, 0.0
+    ),
     "masked": sg.where(X > 0, sg.sqrt(X), 0.0),
     "clipped ramp": sg.clip(sg.arange(X.shape[0]) * 2, 1, 5),
 }
@@ -105,7 +107,7 @@ def test_long_chains_split() -> None:
         y = sg.sin(y) if k % 2 else y * 1.5
     parts = parts_of(y)
     sizes = [len(s.maps) for s in parts.steps if isinstance(s, Cluster)]
-    assert sum(sizes) == 3 * LIMIT and max(sizes) <= LIMIT and len(sizes) <= 4
+    assert sum(sizes) == 3 * LIMIT and max(sizes) <= LIMIT and min(sizes[:-1]) >= 16
 
 
 def test_a_kernel_is_not_merged_across_a_path_through_another() -> None:

@@ -24,7 +24,9 @@ def test_row_functions_are_spelled_out(fn: object) -> None:
     assert callable(fn)
     names = ops_of(fn(X, axis=1))
     assert {"peak", "sum", "exp", "isfinite"} <= set(names)
-    assert not {op.name for op in EXPANSIONS if op.name.endswith(("softmax", "sumexp"))} & set(names)
+    assert not {op.name for op in EXPANSIONS if op.name.endswith(("softmax", "sumexp"))} & set(
+        names
+    )
 
 
 def test_a_reduction_over_axes_of_size_one_is_none() -> None:

@@ -17,14 +17,24 @@ LENGTHS = (0, 1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 64, 65, 1030)
 def test_only_float_sums_and_products_have_an_order() -> None:
     ordered = {(op.name, d.name) for op in RULES for d in DTYPES.values() if is_ordered(op, d)}
     assert ordered == {(op, d) for op in ("sum", "prod") for d in ("float32", "float64")}
-    assert is_compensated(r.sum_, DTYPES["float32"]) and not is_compensated(r.prod, DTYPES["float32"])
+    assert is_compensated(r.sum_, DTYPES["float32"]) and not is_compensated(
+        r.prod, DTYPES["float32"]
+    )
 
 
 @pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "int8", "uint16"])
 def test_extremes_and_their_positions_at_every_length(dtype: str, axis: int) -> None:
     x = sg.tensor("x", shape=("n", "m"), dtype=dtype)
-    f = sg.function([x], [sg.max(x, axis=axis), sg.min(x, axis=axis), sg.argmax(x, axis=axis), sg.argmin(x, axis=axis)])
+    f = sg.function(
+        [x],
+        [
+            sg.max(x, axis=axis),
+            sg.min(x, axis=axis),
+            sg.argmax(x, axis=axis),
+            sg.argmin(x, axis=axis),
+        ],
+    )
     rng = np.random.default_rng(1)
     for n in LENGTHS[1:]:
         a = rng.integers(0, 4, (n, 3) if axis == 0 else (3, n)).astype(dtype)  # many ties

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +18,7 @@ N, M = symbol("n"), symbol("m")
 def run(table: SlotTable) -> list[int]:
     """The slots after the size code has run."""
     slots = list(table.initial)
-    compute = {
+    compute: dict[SizeOp, Callable[[int, int], int]] = {
         SizeOp.ADD: lambda a, b: a + b,
         SizeOp.SUB: lambda a, b: a - b,
         SizeOp.MUL: lambda a, b: a * b,
@@ -34,7 +36,7 @@ def bound(n: int, m: int) -> SlotTable:
     """A table in which n and m are known."""
     table = SlotTable()
     for size, value in ((N, n), (M, m)):
-        (((atom, _),), _), = size.terms
+        ((((atom, _),), _),) = size.terms
         table.bind(atom, table.new(value))
     return table
 
@@ -51,8 +53,8 @@ FORMS: list[Dim] = [
 def test_the_code_computes_the_size(dim: Dim, n: int, m: int) -> None:
     table = bound(n, m)
     slot = table.slot(dim)
-    (((a, _),), _), = N.terms
-    (((b, _),), _), = M.terms
+    ((((a, _),), _),) = N.terms
+    ((((b, _),), _),) = M.terms
     assert run(table)[slot] == evaluate(dim, {a: n, b: m})
 
 

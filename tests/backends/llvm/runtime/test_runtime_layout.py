@@ -11,7 +11,6 @@ import pytest
 from runtime_kernels import F4, X, affine, compiled, step, vector, vector_program
 
 from symgraph.backends.llvm.runtime import abi
-from symgraph.cell import SharedCell
 from symgraph.backends.llvm.runtime.entry import entry_ir
 from symgraph.backends.llvm.runtime.layout import FORMS, Field, flatten, native
 from symgraph.backends.llvm.runtime.program import (
@@ -24,6 +23,7 @@ from symgraph.backends.llvm.runtime.program import (
     Size,
     Step,
 )
+from symgraph.cell import SharedCell
 
 HEADERS = Path(np.get_include()) / "numpy"
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from runtime_kernels import F4, X, affine, compiled, step, vector, vector_program
 
-from symgraph.cell import SharedCell
 from symgraph.backends.llvm.runtime.program import Base, Pointer, Program, Size, SizeOp
+from symgraph.cell import SharedCell
 
 
 def big_program(constant: np.ndarray[Any, Any], cell: SharedCell) -> Program:

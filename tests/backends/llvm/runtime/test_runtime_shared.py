@@ -20,7 +20,6 @@ from runtime_kernels import (
     vector_program,
 )
 
-from symgraph.cell import SharedCell
 from symgraph.backends.llvm.runtime.program import (
     Base,
     Commit,
@@ -30,6 +29,7 @@ from symgraph.backends.llvm.runtime.program import (
     Size,
     SizeOp,
 )
+from symgraph.cell import SharedCell
 
 W, ARENA, ERROR = Base("shared"), Base("arena"), Base("error")
 
