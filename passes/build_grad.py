@@ -22,7 +22,7 @@ from symgraph.ops import elementwise, leaves
 from symgraph.ops.reduction import item
 from symgraph.origins import deriving, root_line
 from symgraph.passes.derivatives.forms import Masked, derivative_of, unbroadcast
-from symgraph.passes.masks import Flow, Mask, added, indicator, scaled
+from symgraph.passes.masks import Flow, Mask, added, indicator, is_zero, scaled
 from symgraph.tensor import Tensor, describe, leaf
 from symgraph.types import TupleType, shape_text
 
@@ -242,7 +242,7 @@ def _from_partials(
 ) -> tuple[Any, ...]:
     out: list[Any] = []
     for x, p in zip(node.inputs, local, strict=True):
-        if p is None or (active is not None and x not in active):
+        if is_zero(p) or (active is not None and x not in active):
             out.append(None)
         elif isinstance(p, Undefined):
             out.append(Undefined(_explain(node, p.reason)))

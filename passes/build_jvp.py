@@ -18,7 +18,7 @@ from symgraph.ops.reduction import item
 from symgraph.origins import deriving
 from symgraph.passes.build_grad import _explain, active_nodes, transpose_linear
 from symgraph.passes.derivatives.forms import derivative_of
-from symgraph.passes.masks import Flow, Mask, added, indicator, scaled
+from symgraph.passes.masks import Flow, Mask, added, indicator, is_zero, scaled
 from symgraph.tensor import Tensor, apply, leaf
 from symgraph.types import TupleType
 
@@ -148,7 +148,7 @@ def _transposed_bprop(rule: Derivative, node: Tensor, tangents: tuple[Any, ...])
 def _from_partials(node: Tensor, tangents: tuple[Moving, ...], local: tuple[Any, ...]) -> Moving:
     total: Flow | None = None
     for t, p in zip(tangents, local, strict=True):
-        if t is None or p is None:
+        if t is None or is_zero(p):
             continue
         if isinstance(t, Undefined):
             return t

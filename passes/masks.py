@@ -20,7 +20,7 @@ from symgraph.ops import leaves
 from symgraph.passes.derivatives.forms import Selected
 from symgraph.tensor import Tensor
 
-__all__ = ["Flow", "Mask", "added", "indicator", "is_known_finite", "scaled"]
+__all__ = ["Flow", "Mask", "added", "indicator", "is_known_finite", "is_zero", "scaled"]
 
 
 class Mask:
@@ -93,6 +93,16 @@ def indicator(mask: Tensor, like: Tensor) -> Tensor:
 
 
 _KEEP_FINITE = frozenset({"astype", "negative", "broadcast_to", "sin", "cos"})
+
+
+def is_zero(p: Any) -> bool:
+    """Whether a partial derivative is zero as it stands: stated so, or a literal 0.
+
+    What is multiplied by a literal 0 has no influence, so not even an undefined derivative counts.
+    """
+    if p is None:
+        return True
+    return isinstance(p, Tensor) and p.op is leaves.constant and not p.attrs["value"].any()
 
 
 def is_known_finite(x: Any) -> bool:

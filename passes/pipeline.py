@@ -86,12 +86,10 @@ def apply_passes(
     with recording() as rewrites:
         for step in pipeline:
             before, start = graph, time.perf_counter()
+            name = getattr(step, "__name__", repr(step))
             graph = step(graph)
+            if not isinstance(graph, Graph):
+                raise UsageError(f"pass {name} returned {graph!r}, not a Graph")
             if observer is not None:
-                observer(
-                    getattr(step, "__name__", repr(step)),
-                    before,
-                    graph,
-                    time.perf_counter() - start,
-                )
+                observer(name, before, graph, time.perf_counter() - start)
     return graph, rewrites

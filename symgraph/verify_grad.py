@@ -68,6 +68,11 @@ def verify_grad(
     """
     if not isinstance(order, int) or order < 1:
         raise UsageError(f"verify_grad: order={order!r} is not a positive int")
+    if not isinstance(arrays, (list, tuple)):
+        raise UsageError(
+            f"verify_grad: arrays is {type(arrays).__name__}, not a list with one array for each "
+            "argument; write [array]"
+        )
     values = [_as_float64(a) for a in arrays]
     floats = [k for k, v in enumerate(values) if v.dtype.kind == "f"]
     if not floats:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from symgraph import functions as f
 from symgraph.functions.creation import iota
 from symgraph.functions.variables import size_value
+from symgraph.ops import elementwise as e
 from symgraph.ops import index, leaves
+from symgraph.ops import reduction as r
 from symgraph.passes.facts import one_hot_axes
+from symgraph.passes.rules.explog import stable_log
 from symgraph.passes.rules.layout import constant_along, is_one, reshaped
 from symgraph.passes.rules.pattern import Node, P, Var, literal_of
-from symgraph.passes.rules.rule import EXACT, ROUNDING, Match, Rule
+from symgraph.passes.rules.rule import EXACT, ROUNDING, STABILISING, Match, Rule
 from symgraph.sizes import Dim
 from symgraph.tensor import Tensor, apply
 
@@ -107,13 +112,18 @@ def _sum_one_hot(m: Match) -> Tensor | None:
     if found is None or m.node.attrs["axis"] != (found[0],):
         return None
     axis, labels, n = found
-    rows = tuple(d for k, d in enumerate(m.t.shape) if k != axis)
     if m.facts.in_range(labels, n):
+        rows = tuple(d for k, d in enumerate(m.t.shape) if k != axis)
         return f.broadcast_to(f.constant(1, m.node.dtype), rows)
+    return f.astype(_rows_inside(labels, n, axis, m.t.ndim), m.node.dtype)
+
+
+def _rows_inside(labels: Tensor, n: Dim, axis: int, rank: int) -> Tensor:
+    """Whether the label of each row is in range, without the axis that counts."""
     inside = _inside(labels, n)
-    lead = (1,) * (m.t.ndim - inside.ndim) + inside.shape
+    lead = (1,) * (rank - inside.ndim) + inside.shape
     kept = tuple(d for k, d in enumerate(lead) if k != axis)
-    return f.astype(reshaped(reshaped(inside, lead), kept), m.node.dtype)
+    return reshaped(reshaped(inside, lead), kept)
 
 
 def _sum_picked(m: Match) -> Tensor | None:
@@ -129,10 +139,37 @@ def _sum_picked(m: Match) -> Tensor | None:
     return reshaped(reshaped(m.a, lead), kept)
 
 
+def _log_of_picked(m: Match) -> Tensor | None:
+    """log of the sum of one-hot rows times a softmax: the log-softmax at the label.
+
+    A label out of range picks nothing: log 0. In a product each row of the softmax must be whole,
+    so that a NaN anywhere in it still shows.
+    """
+    found, total = one_hot_axes(m.t), m.node.inputs[0]
+    if found is None or total.attrs["axis"] != (found[0],) or not m.t.shape == m.x.shape:
+        return None
+    axis, labels, n = found
+    product = total.inputs[0].op is e.multiply
+    if product and not (m.x.op is r.softmax and axis in m.x.attrs["axis"]):
+        return None
+    log = stable_log(m.x)
+    if log is None:
+        return None
+    picked = f.sum(f.where(m.t, log, f.constant(0, m.node.dtype)), axis=axis)
+    if m.facts.in_range(labels, n):
+        return picked
+    nothing = f.constant(-math.inf, m.node.dtype)
+    return f.where(_rows_inside(labels, n, axis, m.t.ndim), picked, nothing)
+
+
 # fmt: off
 LABELS: tuple[Rule, ...] = (
     Rule("one_hot_write", Node(frozenset((index.scatter_add,))), _one_hot_write, ROUNDING),
     Rule("one_hot_sum",   P.sum(P.astype(t)),                    _sum_one_hot,   EXACT),
+    Rule("log_of_picked",
+        P.log(P.sum(P.where(t, x, 0))), _log_of_picked, STABILISING),
+    Rule("log_of_picked_product",
+        P.log(P.sum(P.multiply(P.astype(t), x))), _log_of_picked, STABILISING),
     Rule("picked_sum",    P.sum(P.where(t, a, 0)),               _sum_picked,    ROUNDING),
 )
 # fmt: on

@@ -134,7 +134,7 @@ def _public(name: str) -> Callable[..., Any] | None:
 def _refusal(name: str, why: str = "") -> UnsupportedError:
     cure = INSTEAD.get(name)
     if cure is None:
-        close = difflib.get_close_matches(name, _namespace().__all__, 3, cutoff=0.75)
+        close = difflib.get_close_matches(name, _namespace().__all__, 3, cutoff=0.85)
         cure = ", ".join(f"sg.{c}" for c in close) or "functions of sg, the symgraph namespace"
     return UnsupportedError(
         f"np.{name} on a symgraph tensor is not supported{why}; use {cure}, or .eval() for a NumPy "

@@ -184,3 +184,10 @@ def test_G48_an_integer_cost_is_refused() -> None:
     x = sg.vector("x", 3)
     with pytest.raises(GradientError, match=r"the cost .* is int64; a float is needed"):
         sg.grad(sg.argmax(x, axis=0), x)
+
+
+def test_G49_a_literal_zero_weight_hides_what_is_undefined() -> None:
+    x = sg.vector("x")
+    cost = sg.sum(x * x) + 0.0 * sg.argmax(x)
+    gradient = sg.grad(cost, x)
+    np.testing.assert_array_equal(run([x], gradient, np.array([1.0, 2.0])), [2.0, 4.0])

@@ -146,6 +146,7 @@ EXAMPLES: dict[str, Example] = {
     "exp_log_softmax":    lambda x, y, z, k: sg.exp(sg.log_softmax(x)),
     "log_of_indexed":     lambda x, y, z, k: sg.log(sg.softmax(x)[sg.arange(x.shape[0]), k]),
     "log_of_reciprocal":  lambda x, y, z, k: sg.log(1 / sg.abs(y)),
+    "log_of_cosh":        lambda x, y, z, k: sg.log(sg.cosh(x)),
     "log_of_either":      lambda x, y, z, k: sg.log(sg.softmax(x) / sg.sigmoid(y)),
     "log_of_where":       lambda x, y, z, k: sg.log(sg.where(z > 0, sg.sigmoid(x), sg.softmax(y))),
     "logsumexp_of_terms": lambda x, y, z, k: (
@@ -160,6 +161,12 @@ EXAMPLES: dict[str, Example] = {
     "one_hot_write":      lambda x, y, z, k: _picked(x, k),
     "one_hot_sum":        lambda x, y, z, k: (
         sg.sum(((k - 1)[:, None] == sg.arange(3)).astype(x.dtype), axis=1)
+    ),
+    "log_of_picked": lambda x, y, z, k: (
+        sg.log(sg.sum(sg.where((k - 1)[:, None] == sg.arange(3), sg.sigmoid(x), 0.0), axis=1))
+    ),
+    "log_of_picked_product": lambda x, y, z, k: (
+        sg.log(sg.sum(sg.one_hot(k, 3, dtype=x.dtype) * sg.softmax(x), axis=1))
     ),
     "picked_sum": lambda x, y, z, k: (
         sg.sum(sg.where(_hot(k), x[:, :1], number(0, x.dtype)), axis=1)
