@@ -146,7 +146,7 @@ def _log_of_picked(m: Match) -> Tensor | None:
     so that a NaN anywhere in it still shows.
     """
     found, total = one_hot_axes(m.t), m.node.inputs[0]
-    if found is None or total.attrs["axis"] != (found[0],) or not m.t.shape == m.x.shape:
+    if found is None or total.attrs["axis"] != (found[0],) or m.t.shape != m.x.shape:
         return None
     axis, labels, n = found
     product = total.inputs[0].op is e.multiply

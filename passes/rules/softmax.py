@@ -24,13 +24,14 @@ from symgraph.passes.rules.layout import (
     reshaped,
     same_values,
 )
-from symgraph.passes.rules.pattern import P, Var, literal_of
+from symgraph.passes.rules.pattern import Const, P, Var, literal_of
 from symgraph.passes.rules.rule import FINITE_ONLY, STABILISING, Match, Rule
 from symgraph.tensor import Tensor, apply
 
 __all__ = ["SOFTMAX", "spelled_softmax"]
 
 a, b, c, u, x, y = Var("a"), Var("b"), Var("c"), Var("u"), Var("x"), Var("y")
+ONES = Const("ones")
 
 
 # ---- a value beside its own reduction ------------------------------------------------------------
@@ -140,6 +141,18 @@ def _logsumexp(m: Match) -> Tensor:
 
 def _logsumexp_scaled(m: Match) -> Tensor:
     return f.logsumexp(m.u, axis=m.s.attrs["axis"]) + f.log(m.c)
+
+
+def _sum_by_matmul(m: Match) -> Tensor | None:
+    """An exponential times a matrix of ones is its sum along rows, or columns; each row alike."""
+    after = literal_of(m.node.inputs[1]) is not None
+    x, ones = m.node.inputs if after else m.node.inputs[::-1]
+    if literal_of(ones) != 1 or layout(x).source.op is not e.exp:
+        return None
+    axis, facing = (x.ndim - 1, ones.ndim - 2) if after else (x.ndim - 2, ones.ndim - 1)
+    if x.shape[axis] != ones.shape[facing]:
+        return None
+    return f.sum(x, axis=axis, keepdims=True)
 
 
 # ---- shifts --------------------------------------------------------------------------------------
@@ -283,6 +296,8 @@ SOFTMAX: tuple[Rule, ...] = (
         P.multiply(P.exp(u), y), _softmax_by_reciprocal, STABILISING),
     Rule("softmax_product_laid_out",
         P.multiply(P.permute_dims(x), y), _softmax_by_reciprocal, STABILISING),
+    Rule("sum_of_exp_by_matmul",   P.matmul(x, ONES), _sum_by_matmul, STABILISING),
+    Rule("sum_of_exp_by_matmul_first", P.matmul(ONES, x), _sum_by_matmul, STABILISING),
     Rule("logsumexp_spelled",
         P.log(P.sum(P.exp(u)).named("s")), _logsumexp, STABILISING),
     Rule("logsumexp_scaled",

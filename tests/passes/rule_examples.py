@@ -125,6 +125,10 @@ EXAMPLES: dict[str, Example] = {
     "softmax_weighted_quotient": lambda x, y, z, k: _weighted(sg.softmax(x), y, rows=True),
     "softmax_weighted_quotient_vector": lambda x, y, z, k: _weighted(sg.softmax(x, axis=None), y),
     "softmax_factor":     lambda x, y, z, k: _softmax_backprop(x, y),
+    "sum_of_exp_by_matmul": lambda x, y, z, k: sg.exp(x) @ sg.ones((3, 2), dtype=x.dtype),
+    "sum_of_exp_by_matmul_first": lambda x, y, z, k: (
+        sg.ones((2, 3), dtype=x.dtype) @ sg.exp(x).T
+    ),
     "logsumexp_spelled":  lambda x, y, z, k: sg.log(sg.sum(sg.exp(x), axis=1)),
     "logsumexp_scaled":   lambda x, y, z, k: sg.log(0.25 * sg.sum(sg.exp(x), axis=1)),
     "log_softmax_spelled": lambda x, y, z, k: x - sg.logsumexp(x, axis=1, keepdims=True),

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -63,6 +64,53 @@ FORMULAS: dict[str, tuple[Unary, Callable[..., np.ndarray], Callable[..., np.nda
         np.tanh,
         lambda v: 4 * _expit(2 * v) * _expit(-2 * v),
     ),
+    "silu": (
+        lambda v: v / (1 + sg.exp(-v)),
+        lambda v: v * _expit(v),
+        lambda v: _expit(v) + v * _expit(v) * _expit(-v),
+    ),
+    "silu by exp": (
+        lambda v: v * sg.exp(v) / (1 + sg.exp(v)),
+        lambda v: v * _expit(v),
+        lambda v: _expit(v) + v * _expit(v) * _expit(-v),
+    ),
+    "tanh by sigmoid": (
+        lambda v: 2 / (1 + sg.exp(-2 * v)) - 1,
+        np.tanh,
+        lambda v: 4 * _expit(2 * v) * _expit(-2 * v),
+    ),
+    "tanh by one exp": (
+        lambda v: (sg.exp(2 * v) - 1) / (sg.exp(2 * v) + 1),
+        np.tanh,
+        lambda v: 4 * _expit(2 * v) * _expit(-2 * v),
+    ),
+    "slope of sigmoid": (
+        lambda v: sg.exp(-v) / (1 + sg.exp(-v)) ** 2,
+        lambda v: _expit(v) * _expit(-v),
+        lambda v: -_expit(v) * _expit(-v) * np.tanh(v / 2),
+    ),
+    "power of e": (
+        lambda v: 1 / (1 + math.e**-v),
+        _expit,
+        lambda v: _expit(v) * _expit(-v),
+    ),
+    "log cosh": (
+        lambda v: sg.log(sg.cosh(v)),
+        lambda v: np.logaddexp(v, -v) - np.log(2),
+        np.tanh,
+    ),
+    "log of three terms": (
+        lambda v: sg.log(3 + sg.exp(v) + sg.exp(-v)),
+        lambda v: special.logsumexp([np.full_like(v, np.log(3)), v, -v], axis=0),
+        lambda v: (
+            special.softmax([np.full_like(v, np.log(3)), v, -v], axis=0) * [[0], [1], [-1]]
+        ).sum(axis=0),
+    ),
+    "log of a choice": (
+        lambda v: sg.log(sg.where(v > 0.5, 1 / (1 + sg.exp(-v)), 1 - 1 / (1 + sg.exp(-v)))),
+        lambda v: special.log_expit(np.where(v > 0.5, v, -v)),
+        lambda v: np.where(v > 0.5, _expit(-v), -_expit(v)),
+    ),
     "softplus inverse":  (lambda v: sg.log(sg.exp(sg.softplus(v)) - 1), lambda v: v, np.ones_like),
 }
 # fmt: on
@@ -73,7 +121,7 @@ def test_value_is_repaired_in_default(name: str) -> None:
     formula, value, _ = FORMULAS[name]
     at = EDGE[2:] if name == "softplus inverse" else EDGE
     got = sg.function([x], formula(x), backend="reference")(at)
-    np.testing.assert_allclose(got, value(at), rtol=1e-12)
+    np.testing.assert_allclose(got, value(at), rtol=1e-12, atol=1e-16)
 
 
 @pytest.mark.parametrize("name", [n for n in FORMULAS if n not in ("softplus inverse",)])
@@ -123,6 +171,51 @@ def test_hand_written_cross_entropy_has_its_gradient_everywhere(passes: str, dty
     assert got.dtype == dtype
     want = special.softmax(logits.astype(float), axis=1) - np.eye(3)[labels]
     np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-6 if dtype == "float32" else 1e-15)
+
+
+# fmt: off
+#: the probability of the label k in the rows of z
+PICKED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "one-hot":       lambda q, k: sg.sum(sg.one_hot(k, 3) * q, axis=1),
+    "compared": lambda q, k: (
+        sg.sum((k[:, None] == sg.arange(3)).astype("float64") * q, axis=1)
+    ),
+    "chosen":        lambda q, k: sg.sum(sg.where(k[:, None] == sg.arange(3), q, 0.0), axis=1),
+    "reciprocal":    lambda q, k: 1 / (1 / q[sg.arange(q.shape[0]), k]),
+}
+TOTALS: dict[str, Callable[[Tensor], Tensor]] = {
+    "sum":           lambda e: sg.sum(e, axis=1, keepdims=True),
+    "matmul":        lambda e: e @ sg.ones((3, 1)),
+    "vector":        lambda e: (e @ sg.ones(3))[:, None],
+    "from the left": lambda e: sg.expand_dims(sg.ones(3) @ e.T, 1),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("total", TOTALS)
+@pytest.mark.parametrize("picked", PICKED)
+def test_picked_probability_has_its_gradient_everywhere(picked: str, total: str) -> None:
+    z, k = sg.matrix("z", shape=("n", 3)), sg.vector("k", shape="n", dtype="int64")
+    q = sg.exp(z) / TOTALS[total](sg.exp(z))
+    logits, labels = np.array([[1e4, -1e4, 0], [-1e4, 1e4, 1e4], [1, 2, 3]]), np.array([1, 0, 2])
+    cost = -sg.sum(sg.log(PICKED[picked](q, k)))
+    got = sg.function([z, k], sg.grad(cost, z), backend="reference")(logits, labels)
+    want = special.softmax(logits, axis=1) - np.eye(3)[labels]
+    np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-15)
+
+
+def test_label_out_of_range_picks_nothing() -> None:
+    z, k = sg.matrix("z", shape=("n", 3)), sg.vector("k", shape="n", dtype="int64")
+    value = sg.log(PICKED["compared"](sg.softmax(z), k))
+    f = sg.function([z, k], value, backend="reference")
+    np.testing.assert_allclose(f(np.zeros((3, 3)), [-1, 1, 3]), [-np.inf, -np.log(3), -np.inf])
+
+
+def test_divergence_of_hand_written_ratio() -> None:
+    z, w = sg.vector("z", shape=3), sg.vector("w", shape=3)
+    p, q = sg.softmax(z), sg.softmax(w)
+    f = sg.function([z, w], sg.sum(p * sg.log(p / q)), backend="reference")
+    np.testing.assert_allclose(f([1000.0, 0.0, 0.0], [0.0, 1000.0, 0.0]), 1000)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
