@@ -287,7 +287,7 @@ def divide_exactly(a: Dim, b: Dim) -> Dim | None:
     if type(b) is int:
         assert isinstance(a, Size)
         return _constant_quotient(a, b) if b else None
-    if type(a) is int or len(b.terms) != 1:  # type: ignore[union-attr]
+    if type(a) is int or not isinstance(b, Size) or len(b.terms) != 1:
         return 1 if a == b else None
     assert isinstance(a, Size) and isinstance(b, Size)
     (divisor, c), out = b.terms[0], dict[Monomial, int]()

@@ -45,7 +45,7 @@ class Accumulators:
 
     def __init__(self, e: Host, reductions: list[int]) -> None:
         self.e, self.reductions = e, reductions
-        self.ops = [e.nest.items[k].node.op for k in reductions]  # type: ignore[union-attr]
+        self.ops = [n.op for k in reductions if (n := e.nest.items[k].node) is not None]
         self.dtypes = [e.nest.items[e.nest.items[k].args[0]].dtype for k in reductions]
         self.compensates = any(
             red.is_compensated(op, d) for op, d in zip(self.ops, self.dtypes, strict=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from symgraph.backends.llvm.memory import ALIGNMENT, Arena, Block
 from symgraph.backends.llvm.runtime.program import (
     Base,
     Commit,
+    Form,
     InputSpec,
     OutputSpec,
     Pointer,
@@ -293,7 +294,7 @@ class _Assembler:
             constants=tuple(a for _, a in self.constants.values()),
             shared=tuple(s.cell for s in self.shared if isinstance(s, SharedVariable)),
             commits=commits,
-            form=self.signature.form,  # type: ignore[arg-type]
+            form=cast(Form, self.signature.form),
             keys=self.signature.keys,
         )
         total: Dim = 0

@@ -198,7 +198,7 @@ def _explainer(signature: Signature, graph: Graph, assembly: Assembly) -> Callab
 
     def explain(kind: int, number: int, slots: tuple[int, ...]) -> Exception:
         shapes = [_Shape(tuple(slots[s] for s in row)) for row in rows]
-        sizes = bind_sizes(zip(inputs, shapes, strict=True))  # type: ignore[arg-type]
+        sizes = bind_sizes(zip(inputs, shapes, strict=True))
         for node in graph.nodes:
             if node.op.name == "nonzero":
                 for atom in node.attrs["count"].counts:

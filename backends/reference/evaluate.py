@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,6 +19,15 @@ from symgraph.types import TensorType, shape_text
 __all__ = ["bind_sizes", "check_equations", "evaluate_graph", "resolve"]
 
 Array = np.ndarray[Any, Any]
+
+
+class Shaped(Protocol):
+    """An array, or what stands for one where only its shape is known."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+
 Observer = Callable[[Tensor, Any], None]
 
 
@@ -31,7 +40,7 @@ def resolve(value: Any, sizes: Mapping[Atom, int]) -> Any:
     return value
 
 
-def bind_sizes(pairs: Iterable[tuple[Tensor, Array]]) -> dict[Atom, int]:
+def bind_sizes(pairs: Iterable[tuple[Tensor, Shaped]]) -> dict[Atom, int]:
     """The value of every size symbol, read off the arrays of inputs and shared variables.
 
     Raises:
