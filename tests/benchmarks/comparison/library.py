@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -27,19 +28,19 @@ class NotWritten(Exception):
     """The library has no way to do this case; the message says why."""
 
 
-class Library:
+class Library(ABC):
     """One library; a subclass has a method for each ``kind`` of case."""
 
     #: Whether the library makes functions ahead of the call (else compile times mean nothing).
     compiles = True
 
+    @abstractmethod
     def load(self) -> None:
         """Import the library."""
-        raise NotImplementedError
 
+    @abstractmethod
     def version(self) -> str:
         """The library's version, and its mode if there are several."""
-        raise NotImplementedError
 
     def warm_up(self) -> None:
         """A first trivial function, so that one-off work is not charged to a case."""
