@@ -42,6 +42,7 @@ class Library(ABC):
     def version(self) -> str:
         """The library's version, and its mode if there are several."""
 
+    @abstractmethod
     def warm_up(self) -> None:
         """A first trivial function, so that one-off work is not charged to a case."""
 
