@@ -83,3 +83,17 @@ def test_figure_6_10(golden: Golden) -> None:
     assert isinstance(slope, Tensor)
     text = "\n".join([before, "", print_graph(graph), "", pprint(slope)])
     golden("figure_6_10", lines_left_out(text))
+
+
+def test_q_minus_p(golden: Golden) -> None:
+    """Section 6.5.9: what backpropagation leaves of softmax and cross-entropy, and q - p."""
+    z = sg.matrix("z", shape=("n", "k"))
+    p = sg.matrix("p", shape=("n", "k"))
+    exps = sg.exp(z)
+    parts = []
+    for kind, targets in (("any", p), ("normalised", sg.assume_normalised(p, axis=1))):
+        cost = -sg.sum(targets * sg.log(exps / sg.sum(exps, axis=1, keepdims=True)))
+        raw = sg.grad(cost, z, stabilise=False)
+        parts += [f"{kind} targets, as backpropagation leaves it", pprint(raw), ""]
+        parts += [f"{kind} targets, simplified", pprint(sg.simplify(sg.grad(cost, z))), ""]
+    golden("q_minus_p", "\n".join(parts).rstrip())
