@@ -58,6 +58,14 @@ class Function:
         self.signature, self.graph, self.original = signature, graph, original
         self.rewrites = tuple(rewrites)
 
+    def _deliver(self, values: Sequence[np.ndarray[Any, Any]]) -> Any:
+        """Store the new values of updated variables, which follow the results; shape those."""
+        signature = self.signature
+        new = values[signature.n_outputs :]
+        for variable, value in zip(signature.updated, new, strict=True):
+            variable.cell.replace(value)
+        return shape_results(signature, values[: signature.n_outputs])
+
     @property
     def name(self) -> str:
         return self.signature.name

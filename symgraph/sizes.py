@@ -30,6 +30,7 @@ __all__ = [
     "differ",
     "evaluate",
     "fresh",
+    "lone_atom",
     "maximum",
     "minimum",
     "product",
@@ -405,6 +406,15 @@ def atoms_of(a: Dim) -> Iterable[Atom]:
 def symbols_of(a: Dim) -> set[Atom]:
     """The symbols and counts a dim depends on."""
     return {x for x in atoms_of(a) if x.kind in ("symbol", "count")}
+
+
+def lone_atom(a: Dim) -> Atom | None:
+    """The atom that ``a`` is, if it is nothing else."""
+    if isinstance(a, Size) and len(a.terms) == 1:
+        monomial, c = a.terms[0]
+        if c == 1 and len(monomial) == 1 and monomial[0][1] == 1:
+            return monomial[0][0]
+    return None
 
 
 def evaluate(a: Dim, values: Mapping[Atom, int]) -> int:

@@ -30,7 +30,7 @@ from symgraph.errors import UsageError
 from symgraph.functions import SharedVariable
 from symgraph.ops import index, leaves
 from symgraph.program import Signature
-from symgraph.sizes import Atom, Dim, product, symbols_of
+from symgraph.sizes import Atom, Dim, lone_atom, product, symbols_of
 from symgraph.sizes import Size as SymbolicSize
 from symgraph.tensor import Tensor
 
@@ -91,8 +91,9 @@ class _Assembler:
             for dim in variable.shape:
                 slot = self.slots.new()
                 row.append(slot)
-                atom = lone_symbol(dim)
-                if atom is not None and not self.slots.knows(atom):
+                atom = lone_atom(dim)
+                named = atom is not None and atom.kind in ("symbol", "count")
+                if atom is not None and named and not self.slots.knows(atom):
                     self.slots.bind(atom, slot)
                 else:
                     later.append((slot, dim))
@@ -332,20 +333,6 @@ def _counts(dim: Dim) -> frozenset[Atom]:
 
 def _as_size(atom: Atom) -> SymbolicSize:
     return SymbolicSize(((((atom, 1),), 1),))
-
-
-def lone_symbol(dim: Dim) -> Atom | None:
-    """The symbol that ``dim`` is, if it is nothing else."""
-    if isinstance(dim, SymbolicSize) and len(dim.terms) == 1:
-        monomial, c = dim.terms[0]
-        if (
-            c == 1
-            and len(monomial) == 1
-            and monomial[0][1] == 1
-            and monomial[0][0].kind in ("symbol", "count")
-        ):
-            return monomial[0][0]
-    return None
 
 
 def _writes(call: Call, node: Tensor) -> bool:

@@ -29,7 +29,7 @@ from symgraph.graph import Graph
 from symgraph.ops import leaves
 from symgraph.origins import root_line, with_origin
 from symgraph.passes.rebuild import substitute
-from symgraph.program import Function, Signature, shape_results
+from symgraph.program import Function, Signature
 from symgraph.sizes import Dim, Size
 from symgraph.tensor import Tensor, apply, leaf, private_table
 
@@ -235,7 +235,21 @@ def is_varying(node: Tensor) -> bool:
     return isinstance(node, SharedVariable) and any(isinstance(d, Size) for d in node.shape)
 
 
-class VaryingFunction(Function):
+class WrappingFunction(Function):
+    """A function that calls a native one, ``_run``, and does something around it."""
+
+    _run: Function
+
+    def llvm_ir(self) -> str:
+        """The LLVM IR of the program's kernels."""
+        return self._run.llvm_ir()
+
+    def assembly(self) -> str:
+        """The kernels as assembly text."""
+        return self._run.assembly()
+
+
+class VaryingFunction(WrappingFunction):
     """A native function of shared variables with symbolic shapes: they enter as further inputs."""
 
     def __init__(
@@ -262,21 +276,10 @@ class VaryingFunction(Function):
         signature = self.signature
         given = bind_arguments(signature.name, signature.inputs, args, kwargs)
         values = self._run(*given, *(s.cell.array for s in self._shared))
-        updates = values[signature.n_outputs :]
-        for variable, value in zip(signature.updated, updates, strict=True):
-            variable.cell.replace(value)
-        return shape_results(signature, values[: signature.n_outputs])
-
-    def llvm_ir(self) -> str:
-        """The LLVM IR of the program's kernels."""
-        return self._run.llvm_ir()
-
-    def assembly(self) -> str:
-        """The kernels as assembly text."""
-        return self._run.assembly()
+        return self._deliver(values)
 
 
-class CheckedFunction(Function):
+class CheckedFunction(WrappingFunction):
     """A native function that also returns every intermediate value and looks for the first bad
     one."""
 
@@ -296,20 +299,8 @@ class CheckedFunction(Function):
         self._run = compile_llvm(inner, whole, original, (), {**options, "check_finite": False})
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        signature = self.signature
         values = self._run(*args, **kwargs)
         count = len(self.graph.outputs)
         for node, value in zip(self._watched, values[count:], strict=True):
             finite_observer(node, value)
-        results, updates = values[: signature.n_outputs], values[signature.n_outputs : count]
-        for variable, value in zip(signature.updated, updates, strict=True):
-            variable.cell.replace(value)
-        return shape_results(signature, results)
-
-    def llvm_ir(self) -> str:
-        """The LLVM IR of the program's kernels."""
-        return self._run.llvm_ir()
-
-    def assembly(self) -> str:
-        """The kernels as assembly text."""
-        return self._run.assembly()
+        return self._deliver(values[:count])

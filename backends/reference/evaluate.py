@@ -12,7 +12,7 @@ from symgraph.graph import Graph
 from symgraph.ops import index as index_ops
 from symgraph.ops import leaves
 from symgraph.origins import root_line
-from symgraph.sizes import Atom, Dim, Size, evaluate, symbols_of
+from symgraph.sizes import Atom, Dim, Size, evaluate, lone_atom, symbols_of
 from symgraph.tensor import Tensor, describe
 from symgraph.types import TensorType, shape_text
 
@@ -51,8 +51,8 @@ def bind_sizes(pairs: Iterable[tuple[Tensor, Shaped]]) -> dict[Atom, int]:
     later: list[tuple[Tensor, int, Dim, int]] = []
     for variable, array in pairs:
         for axis, (dim, extent) in enumerate(zip(variable.shape, array.shape, strict=True)):
-            atom = _lone_symbol(dim)
-            if atom is None:
+            atom = lone_atom(dim)
+            if atom is None or atom.kind != "symbol":
                 later.append((variable, axis, dim, extent))
             elif sizes.setdefault(atom, extent) != extent:
                 raise ShapeError(
@@ -72,19 +72,6 @@ def bind_sizes(pairs: Iterable[tuple[Tensor, Shaped]]) -> dict[Atom, int]:
                 f"declared {shape_text(variable.shape)}, so {spelled} is wanted"
             )
     return sizes
-
-
-def _lone_symbol(dim: Dim) -> Atom | None:
-    if isinstance(dim, Size) and len(dim.terms) == 1:
-        monomial, c = dim.terms[0]
-        if (
-            c == 1
-            and len(monomial) == 1
-            and monomial[0][1] == 1
-            and monomial[0][0].kind == "symbol"
-        ):
-            return monomial[0][0]
-    return None
 
 
 def check_equations(graph: Graph, sizes: Mapping[Atom, int], complete: bool = True) -> None:

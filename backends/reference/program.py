@@ -12,7 +12,7 @@ from symgraph.errors import NonFiniteError
 from symgraph.functions import SharedVariable
 from symgraph.graph import Graph
 from symgraph.origins import root_line
-from symgraph.program import Function, Signature, shape_results
+from symgraph.program import Function, Signature
 from symgraph.tensor import Tensor
 
 __all__ = ["ReferenceFunction", "compile_reference", "finite_observer"]
@@ -42,10 +42,7 @@ class ReferenceFunction(Function):
         }
         values |= {s: s.cell.array for s in self._shared}
         results = evaluate_graph(self.graph, values, self._observer)
-        fresh = [np.array(r, order="C") for r in results]
-        for variable, value in zip(signature.updated, fresh[signature.n_outputs :], strict=True):
-            variable.cell.replace(value)
-        return shape_results(signature, fresh[: signature.n_outputs])
+        return self._deliver([np.array(r, order="C") for r in results])
 
 
 def finite_observer(node: Tensor, value: Any) -> None:
