@@ -5,12 +5,20 @@ from __future__ import annotations
 from symgraph.passes.rules.arithmetic import ARITHMETIC
 from symgraph.passes.rules.explog import EXPLOG
 from symgraph.passes.rules.folding import FOLDING
+from symgraph.passes.rules.gradients import GRADIENTS
 from symgraph.passes.rules.labels import LABELS
 from symgraph.passes.rules.logic import LOGIC
 from symgraph.passes.rules.moving import MOVING
+from symgraph.passes.rules.norms import NORMS
+from symgraph.passes.rules.powers import POWERS
+from symgraph.passes.rules.products import PRODUCTS
+from symgraph.passes.rules.reducing import REDUCING
 from symgraph.passes.rules.rule import Rule
 from symgraph.passes.rules.scaling import SCALING
+from symgraph.passes.rules.sigmoid import SIGMOID
+from symgraph.passes.rules.slicing import SLICING
 from symgraph.passes.rules.softmax import SOFTMAX
+from symgraph.passes.rules.tails import TAILS
 
 __all__ = ["RULES", "rules_of"]
 
@@ -18,11 +26,19 @@ __all__ = ["RULES", "rules_of"]
 RULES: tuple[Rule, ...] = (
     *FOLDING,
     *MOVING,
+    *SLICING,
     *LOGIC,
     *SOFTMAX,
+    *SIGMOID,
     *EXPLOG,
+    *TAILS,
     *LABELS,
+    *GRADIENTS,
+    *NORMS,
+    *POWERS,
     *ARITHMETIC,
+    *PRODUCTS,
+    *REDUCING,
     *SCALING,
 )
 
