@@ -29,6 +29,8 @@ test: check ## every check and every test
 
 bench: $(STAMP) ## times beside NumPy and, where installed, JAX, PyTensor and PyTorch
 	$(BIN)/python tests/benchmarks/run.py
+	$(BIN)/python tests/benchmarks/simplification.py
+	$(BIN)/python tests/benchmarks/formulas.py
 
 clean: ## remove what was set up
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

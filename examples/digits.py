@@ -149,7 +149,7 @@ def show_step(step: sg.Function) -> int:
     print(f"{len(step.rewrites)} rewrites, these for stability:")
     for rewrite in [r for r in step.rewrites if r.contract == "stabilising"]:
         print(f"    {rewrite.rule:18} {rewrite.line}")
-    Path(PICTURE).write_text(step.to_html("one training step"), encoding="utf-8")
+    step.to_html(PICTURE, title="one training step")
     print(f"the optimised graph is drawn in {PICTURE}")
     return products
 

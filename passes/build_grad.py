@@ -22,6 +22,7 @@ from symgraph.ops import elementwise, leaves
 from symgraph.ops.reduction import item
 from symgraph.origins import deriving, root_line
 from symgraph.passes.derivatives.forms import Masked, derivative_of, unbroadcast
+from symgraph.passes.derivatives.reach import REACHES, is_tame, shielded
 from symgraph.passes.masks import Flow, Mask, added, indicator, is_zero, scaled
 from symgraph.tensor import Tensor, describe, leaf
 from symgraph.types import TupleType, shape_text
@@ -71,6 +72,7 @@ def build_grad(
     active = active_nodes(graph, targets, constants)
     arriving: dict[Tensor, list[Any]] = {s: [Cotangent(g)] for s, g in seeds.items() if s in active}
     table: dict[Tensor, Tensor | Undefined] = {}
+    tame: dict[Tensor, bool] = {}
     for node in [n for n in reversed(graph.nodes) if n in active]:
         parts = arriving.pop(node, None)
         if parts is None:
@@ -83,7 +85,7 @@ def build_grad(
                 table[node] = total.value if isinstance(total, Cotangent) else total
             if node in constants or not any(i in active for i in node.inputs):
                 continue
-            for source, part in _contributions(node, total, active):
+            for source, part in _contributions(node, total, active, tame):
                 arriving.setdefault(source, []).append(part)
     graph.append(g for g in table.values() if isinstance(g, Tensor))
     return table
@@ -121,14 +123,16 @@ def _accumulate_tuple(node: Tensor, parts: list[Any]) -> Any:
     return next((t for t in totals if isinstance(t, Undefined)), tuple(totals))
 
 
-def _contributions(node: Tensor, g: Any, active: set[Tensor]) -> Iterable[tuple[Tensor, Any]]:
+def _contributions(
+    node: Tensor, g: Any, active: set[Tensor], tame: dict[Tensor, bool]
+) -> Iterable[tuple[Tensor, Any]]:
     if node.op is item:
         return [(node.inputs[0], (node.attrs["index"], _item_cotangent(node, g)))]
     if isinstance(g, Undefined):
         return [(i, g) for i in dict.fromkeys(node.inputs) if i in active]
     if not isinstance(g, tuple) and node.dtype.kind != "f":
         return _through_integers(node, active)
-    parts = bprop(node, g, active)
+    parts = bprop(node, g, active, tame)
     return [
         (i, p) for i, p in zip(node.inputs, parts, strict=True) if p is not None and i in active
     ]
@@ -158,11 +162,16 @@ def _explain(node: Tensor, reason: str) -> str:
     return f"the derivative of {node.op.name}{made} is undefined: {reason}"
 
 
-def bprop(node: Tensor, g: Any, active: set[Tensor] | None = None) -> tuple[Any, ...]:
+def bprop(
+    node: Tensor,
+    g: Any,
+    active: set[Tensor] | None = None,
+    tame: dict[Tensor, bool] | None = None,
+) -> tuple[Any, ...]:
     """One cotangent (or None, or Undefined) for each input of ``node``, as eq. 6.54 demands.
 
     ``g`` is the node's :class:`Cotangent` (a tuple of them for several results). Inputs are treated
-    as distinct, repeated ones too.
+    as distinct, repeated ones too. ``tame`` remembers which variables have no pole on their way.
     """
     rule = derivative_of(node.op)
     if rule is None:
@@ -171,20 +180,44 @@ def bprop(node: Tensor, g: Any, active: set[Tensor] | None = None) -> tuple[Any,
         )
     if rule.partials is not None:
         return _from_partials(node, g, rule.partials(node), active)
-    if isinstance(g, tuple):
-        values: Any = tuple(None if c is None else c.value for c in g)
-    else:
-        values = g.value
+    values = _values(g)
     if rule.transpose is not None and isinstance(g, Cotangent):
         masks: list[Mask | None] = [None] * len(node.inputs)
         if rule.structural and g.mask is not None:
             masks = _moved(rule, node, g.mask)
         parts = rule.transpose(node, values)
         return tuple(_wrap(node, v, m) for v, m in zip(parts, masks, strict=True))
+    node, lives = _shield(node, g, tame)
     parts = (
         rule.bprop(node, values) if rule.bprop is not None else _transposed_jvp(rule, node, values)
     )
-    return tuple(_wrap(node, v, None) for v in parts)
+    return tuple(_wrap(node, v, m) for v, m in zip(parts, lives, strict=True))
+
+
+def _values(g: Any) -> Any:
+    if isinstance(g, tuple):
+        return tuple(None if c is None else c.value for c in g)
+    return g.value
+
+
+def _shield(
+    node: Tensor, g: Any, tame: dict[Tensor, bool] | None
+) -> tuple[Tensor, list[Mask | None]]:
+    """The node on operands that are harmless where the cotangent is a strong zero, and the masks of
+    their cotangents. Operands without a pole need neither.
+    """
+    arriving = next((c for c in (g if isinstance(g, tuple) else (g,)) if c is not None), None)
+    reach, known = REACHES.get(node.op), {} if tame is None else tame
+    mask = None if arriving is None else arriving.mask
+    if reach is None or mask is None or all(is_tame(x, known) for x in node.inputs):
+        return node, [None] * len(node.inputs)
+    assert arriving is not None
+    whole = Mask(lambda m: f.broadcast_to(m, arriving.value.shape), mask)
+    lives: list[Mask | None] = []
+    for k, x in enumerate(node.inputs):
+        wild = not is_tame(x, known)
+        lives.append(Mask(partial(reach.back, node, k), whole) if wild else None)
+    return shielded(node, [None if live is None else live.get() for live in lives]), lives
 
 
 def _transposed_jvp(rule: Derivative, node: Tensor, values: Any) -> tuple[Any, ...]:
@@ -222,8 +255,8 @@ def _wrap(node: Tensor, value: Any, mask: Mask | None) -> Any:
     if isinstance(value, Undefined):
         return Undefined(_explain(node, value.reason))
     if isinstance(value, Masked):
-        kept = value.mask
-        return Cotangent(value.value, Mask(lambda: kept))
+        kept = Mask(lambda: value.mask)
+        return Cotangent(value.value, kept if mask is None else Mask(f.logical_and, kept, mask))
     return Cotangent(value, mask)
 
 

@@ -7,6 +7,7 @@ too (:mod:`symgraph.passes.masks`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from symgraph import functions as f
@@ -18,6 +19,7 @@ from symgraph.ops.reduction import item
 from symgraph.origins import deriving
 from symgraph.passes.build_grad import _explain, active_nodes, transpose_linear
 from symgraph.passes.derivatives.forms import derivative_of
+from symgraph.passes.derivatives.reach import REACHES
 from symgraph.passes.masks import Flow, Mask, added, indicator, is_zero, scaled
 from symgraph.tensor import Tensor, apply, leaf
 from symgraph.types import TupleType
@@ -74,7 +76,8 @@ def _tangent(node: Tensor, tangents: tuple[Moving, ...]) -> Moving:
         return undefined
     pushed = _pushed(rule, node, tuple([_value(t) for t in tangents]))
     if isinstance(pushed, tuple):
-        return tuple([None if t is None else Flow(t) for t in pushed])
+        mask = _moved(rule, node, tangents)
+        return tuple([None if t is None else Flow(t, mask) for t in pushed])
     return Flow(pushed, _moved(rule, node, tangents)) if isinstance(pushed, Tensor) else pushed
 
 
@@ -95,8 +98,10 @@ def _pushed(rule: Derivative, node: Tensor, tangents: tuple[Any, ...]) -> Any:
 def _moved(rule: Derivative, node: Tensor, tangents: tuple[Moving, ...]) -> Mask | None:
     """The masks sent through a structural op: as numbers, nonzero where any part was live."""
     masks = [t.mask for t in tangents if t is not None and t.mask is not None]
-    if not rule.structural or not masks:
+    if not masks:
         return None
+    if not rule.structural:
+        return _reached(node, tangents)
 
     def live(*elements: Tensor) -> Tensor:
         known = iter(elements)
@@ -107,6 +112,24 @@ def _moved(rule: Derivative, node: Tensor, tangents: tuple[Moving, ...]) -> Mask
         return f.greater(_pushed(rule, node, tuple(parts)), 0)
 
     return Mask(live, *masks)
+
+
+def _reached(node: Tensor, tangents: tuple[Moving, ...]) -> Mask | None:
+    """The mask through an op that mixes elements: live where any live operand enters."""
+    reach = REACHES.get(node.op)
+    if reach is None or any(t is not None and t.mask is None for t in tangents):
+        return None
+    total: Mask | None = None
+    for k, t in enumerate(tangents):
+        if t is not None:
+            whole = Mask(partial(_stretched, node.inputs[k]), t.mask)
+            found = Mask(partial(reach.ahead, node, k), whole)
+            total = found if total is None else Mask(f.logical_or, total, found)
+    return total
+
+
+def _stretched(like: Tensor, mask: Tensor) -> Tensor:
+    return f.broadcast_to(mask, like.shape)
 
 
 def _item_tangent(node: Tensor, parts: Any) -> Any:

@@ -8,20 +8,30 @@ from typing import Any, TypeVar
 from symgraph import functions as f
 from symgraph.errors import DTypeError, GradientError, ShapeError, UsageError
 from symgraph.functions.variables import as_tensor, cast, number
-from symgraph.graph import Graph
+from symgraph.graph import Graph, topological
 from symgraph.op import Undefined
+from symgraph.ops import leaves
 from symgraph.ops.elementwise import stop_gradient
+from symgraph.origins import Derived, deriving
 from symgraph.passes.build_grad import build_grad
 from symgraph.passes.build_jvp import build_jvp
 from symgraph.passes.derivatives.forms import zeros_of
+from symgraph.passes.rebuild import substitute
 from symgraph.passes.stabilise import stabilised
-from symgraph.tensor import Tensor, describe
+from symgraph.sizes import Dim
+from symgraph.tensor import Tensor, describe, leaf
 from symgraph.types import broadcast_shapes, shape_text
 
 __all__ = ["grad", "hvp", "jvp", "vjp"]
 
 Form = TypeVar("Form")
 POLICIES = ("raise", "zero", "none")
+
+#: What may change between calls; anything made of other leaves is a constant.
+VARIABLES = (leaves.input_, leaves.shared)
+
+#: How a derivative that turned out constant comes from what was differentiated.
+LINEAR = "derivative"
 
 
 def as_list(value: Any, what: str) -> tuple[list[Tensor], Any]:
@@ -151,7 +161,7 @@ def _paired(
 
 
 def _direction(y: Tensor, g: Any, what: str, kind: str) -> Tensor:
-    """A cotangent or tangent of ``y``: its dtype, stretched to its shape."""
+    """A cotangent or tangent of ``y``: of its dtype and its shape."""
     value = as_tensor(g, what)
     if y.dtype.kind != "f":
         raise GradientError(f"{what}: {describe(y)} is {y.dtype.name} and takes no {kind}")
@@ -160,13 +170,18 @@ def _direction(y: Tensor, g: Any, what: str, kind: str) -> Tensor:
             f"{what}: the {kind} of {describe(y)} is {value.dtype.name}, not {y.dtype.name}"
         )
     value = cast(value, y.dtype)
-    if value.ndim > y.ndim:
+    ones = [d for d, n in zip(value.shape, y.shape, strict=False) if _is_one(d) and not _is_one(n)]
+    if value.ndim != y.ndim or ones:  # nothing is stretched: a slip would pass unseen
         raise ShapeError(
             f"{what}: the {kind} of {describe(y)} has shape {shape_text(value.shape)}, "
-            f"not {shape_text(y.shape)}"
+            f"not {shape_text(y.shape)}; stretch it with sg.broadcast_to if that is meant"
         )
     broadcast_shapes(f"{what}: the {kind} of {describe(y)}", [value.shape, y.shape], [])
     return f.broadcast_to(value, y.shape)
+
+
+def _is_one(dim: Dim) -> bool:
+    return isinstance(dim, int) and dim == 1
 
 
 def _reverse(
@@ -187,7 +202,34 @@ def _reverse(
     linked: set[Tensor] = set()
     if any(t not in table for t in targets):
         linked = influences(roots, constants)
-    return [_result(t, table.get(t), disconnected, what, t in linked) for t in targets]
+    results = [_result(t, table.get(t), disconnected, what, t in linked) for t in targets]
+    return constants_of([roots[0]] * len(results), results)
+
+
+def constants_of(roots: Sequence[Tensor], results: Sequence[Tensor | None]) -> list[Any]:
+    """The results; one that holds no variable remembers that it is a derivative of its root.
+
+    The derivative of a linear function is a constant, and its own derivative is 0: it is not an
+    expression that has nothing to do with the variable. Such a constant is a node of its own, whose
+    origin is the root.
+    """
+    fixed: set[Tensor] = set()
+    for node in topological([r for r in results if r is not None]):
+        if node.op not in VARIABLES and all(i in fixed for i in node.inputs):
+            fixed.add(node)
+    return [_own(y, r) if r in fixed else r for y, r in zip(roots, results, strict=True)]
+
+
+def _own(root: Tensor, result: Tensor | None) -> Tensor | None:
+    if result is None:
+        return None
+    with deriving(root, LINEAR):
+        cuts = {
+            c: leaf(c.op, c.attrs, c.type, None)
+            for c in topological([result])
+            if c.op is leaves.constant
+        }
+    return substitute([result], cuts)[0]
 
 
 def influences(roots: Iterable[Tensor], constants: Iterable[Tensor]) -> set[Tensor]:
@@ -201,6 +243,9 @@ def influences(roots: Iterable[Tensor], constants: Iterable[Tensor]) -> set[Tens
             found.add(node)
             if node not in closed and node.op is not stop_gradient:
                 waiting.extend(node.inputs)
+                origin = node.origin
+                if isinstance(origin, Derived) and origin.how == LINEAR:
+                    waiting.append(origin.source)
     return found
 
 
@@ -248,14 +293,25 @@ def jvp(
     xs, _ = as_list(wrt, "jvp")
     check_targets(xs, "jvp")
     given = _paired(tangents, wrt, xs, "jvp", "tangents", "variables")
-    directions: dict[Tensor, Tensor] = {}
-    for x, t in zip(xs, given, strict=True):
-        along = _direction(x, t, "jvp", "tangent")
-        directions[x] = f.add(directions[x], along) if x in directions else along
-    roots = stabilised(ys, [*xs, *consider_constant]) if stabilise else ys
-    graph = Graph([*roots, *directions.values()])
-    found = build_jvp(graph, directions, roots, consider_constant)
-    return form([_tangent_result(y, found[r]) for y, r in zip(ys, roots, strict=True)])
+    directions = [_direction(x, t, "jvp", "tangent") for x, t in zip(xs, given, strict=True)]
+    return form(_forward(ys, xs, directions, consider_constant, stabilise))
+
+
+def _forward(
+    ys: list[Tensor],
+    xs: list[Tensor],
+    directions: list[Tensor],
+    constants: Sequence[Tensor],
+    stabilise: bool,
+) -> list[Any]:
+    along: dict[Tensor, Tensor] = {}
+    for x, t in zip(xs, directions, strict=True):
+        along[x] = f.add(along[x], t) if x in along else t
+    roots = stabilised(ys, [*xs, *constants]) if stabilise else ys
+    graph = Graph([*roots, *along.values()])
+    found = build_jvp(graph, along, roots, constants)
+    results = [_tangent_result(y, found[r]) for y, r in zip(ys, roots, strict=True)]
+    return constants_of(ys, results)
 
 
 def _tangent_result(y: Tensor, t: Any) -> Tensor:
@@ -277,6 +333,8 @@ def hvp(cost: Tensor, wrt: Any, vectors: Any, consider_constant: Sequence[Tensor
     does not depend on gives zeros.
     """
     targets, form = as_list(wrt, "hvp")
+    check_targets(targets, "hvp")
     given = _paired(vectors, wrt, targets, "hvp", "vectors", "variables")
+    directions = [_direction(x, v, "hvp", "vector") for x, v in zip(targets, given, strict=True)]
     gradient = grad(cost, targets, consider_constant=consider_constant, disconnected="zero")
-    return form(jvp(gradient, targets, given, consider_constant))
+    return form(_forward(gradient, targets, directions, consider_constant, True))

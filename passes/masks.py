@@ -17,6 +17,8 @@ import numpy as np
 from symgraph import functions as f
 from symgraph.functions.variables import number
 from symgraph.ops import leaves
+from symgraph.ops.elementwise import multiply
+from symgraph.ops.shape import broadcast_to, expand_dims
 from symgraph.passes.derivatives.forms import Selected
 from symgraph.tensor import Tensor
 
@@ -71,10 +73,22 @@ def scaled(g: Flow, p: Any) -> Flow:
         return _selected(g, p)
     if not isinstance(p, Tensor) and p in (1, -1):
         return Flow(g.value if p == 1 else f.negative(g.value), g.mask)
-    value = f.multiply(g.value, p)
+    value = _times(g.value, p)
     if g.mask is None or is_known_finite(p):
         return Flow(value, g.mask)
     return Flow(f.where(g.mask.get(), value, number(0, g.value.dtype)), g.mask)
+
+
+def _times(g: Tensor, p: Any) -> Tensor:
+    """g p. A literal factor of p joins a scalar g: lambda (2 W) is one scaling, (2 lambda) W."""
+    scalar = g
+    while scalar.op is broadcast_to or scalar.op is expand_dims:
+        scalar = scalar.inputs[0]
+    if isinstance(p, Tensor) and p.op is multiply and scalar.ndim == 0 and p.shape == g.shape:
+        literal, rest = p.inputs
+        if literal.op is leaves.constant and literal.ndim == 0 and rest.shape == p.shape:
+            return f.multiply(f.multiply(literal, scalar), rest)
+    return f.multiply(g, p)
 
 
 def _selected(g: Flow, p: Selected) -> Flow:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from symgraph.errors import UsageError
@@ -12,12 +13,22 @@ from symgraph.passes.canonicalise import canonicalise
 from symgraph.passes.erase_markers import erase_markers
 from symgraph.passes.relax import relax
 from symgraph.passes.remove_dead import remove_dead
+from symgraph.passes.rules.engine import RuleSet, rewrite_graph
+from symgraph.passes.rules.rule import EXACT, STABILISING
 from symgraph.passes.specialise import specialise
 from symgraph.passes.stabilise import stabilise
 from symgraph.passes.trace import Rewrite, recording
 from symgraph.tensor import private_table
 
-__all__ = ["PIPELINES", "Observer", "Pass", "Pipeline", "resolve_pipeline", "run_passes"]
+__all__ = [
+    "PIPELINES",
+    "Observer",
+    "Pass",
+    "Pipeline",
+    "pipeline_of",
+    "resolve_pipeline",
+    "run_passes",
+]
 
 #: A pass takes a valid graph and returns a valid graph with the same inputs, output types and
 #: equations.
@@ -50,18 +61,44 @@ PIPELINES: dict[str, Pipeline] = {
 # fmt: on
 
 
+@dataclass(frozen=True, slots=True)
+class ApplyRules:
+    """The pass that applies a set of rules made by the user."""
+
+    rules: RuleSet
+    __name__: str
+
+    def __call__(self, graph: Graph) -> Graph:
+        return rewrite_graph(graph, self.rules, self.__name__)
+
+
+def pipeline_of(rules: RuleSet) -> Pipeline:
+    """The pipeline of a set of rules: those that stabilise first, then all."""
+    first = rules.of(EXACT, STABILISING)
+    return (
+        erase_markers,
+        ApplyRules(first, "stabilise"),
+        ApplyRules(rules, "relax" if rules.relaxed else "specialise"),
+        remove_dead,
+    )
+
+
 def resolve_pipeline(passes: Any) -> Pipeline:
     """The tuple of passes that the argument ``passes`` of ``function`` stands for.
 
     Raises:
-        UsageError: neither the name of a pipeline nor a tuple of callables.
+        UsageError: neither the name of a pipeline, nor a set of rules, nor a tuple of callables.
     """
+    if isinstance(passes, RuleSet):
+        return pipeline_of(passes)
     if isinstance(passes, str):
         if passes not in PIPELINES:
             raise UsageError(f"passes={passes!r} is not one of {', '.join(map(repr, PIPELINES))}")
         return PIPELINES[passes]
     if not isinstance(passes, (tuple, list)) or not all(callable(p) for p in passes):
-        raise UsageError(f"passes={passes!r} is not a pipeline's name or a tuple of passes")
+        raise UsageError(
+            f"passes={passes!r} is not a pipeline's name or a tuple of passes or a set of rules"
+        )
     return tuple(passes)
 
 

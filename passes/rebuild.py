@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from symgraph.graph import topological
-from symgraph.origins import Derived, with_origin
-from symgraph.tensor import Tensor, apply, is_outdated
+from symgraph.origins import Derived
+from symgraph.tensor import Tensor, is_outdated, reapply
 
 __all__ = ["rebuilt", "substitute"]
 
@@ -15,8 +15,8 @@ def rebuilt(node: Tensor, inputs: tuple[Tensor, ...]) -> Tensor:
     """``node`` on other inputs; the node itself where they are the same ones."""
     if all(a is b for a, b in zip(node.inputs, inputs, strict=True)) and not is_outdated(node):
         return node
-    with with_origin(node.origin if node.origin is not None else Derived(node, "rebuild")):
-        return apply(node.op, inputs, tuple(node.attrs.items()))
+    origin = node.origin if node.origin is not None else Derived(node, "rebuild")
+    return reapply(node, inputs, origin)
 
 
 def substitute(outputs: Sequence[Tensor], replacements: Mapping[Tensor, Tensor]) -> list[Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from symgraph.graph import Graph
 from symgraph.ops import reduction as r
+from symgraph.origins import with_origin
 from symgraph.passes.rebuild import substitute
 from symgraph.passes.rules.engine import successor
 from symgraph.tensor import Tensor, apply
@@ -23,7 +24,7 @@ def remove_dead(graph: Graph) -> Graph:
     >>> remove_dead(Graph([values])).count("max_and_argmax")
     0
     """
-    reachable = successor(graph, graph.outputs)
+    reachable = successor(graph, graph.outputs) if _has_dead(graph) else graph
     alone = {
         item: single
         for node in reachable
@@ -32,7 +33,15 @@ def remove_dead(graph: Graph) -> Graph:
     }
     if alone:
         return successor(graph, substitute(graph.outputs, alone))
-    return reachable if len(reachable) < len(graph) else graph
+    return reachable
+
+
+def _has_dead(graph: Graph) -> bool:
+    """Whether there is a node that no other uses and that is no output."""
+    used = set(graph.outputs)
+    for node in graph.nodes:
+        used.update(node.inputs)
+    return not used.issuperset(graph.nodes)
 
 
 def _alone(graph: Graph, node: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -40,4 +49,5 @@ def _alone(graph: Graph, node: Tensor) -> list[tuple[Tensor, Tensor]]:
     if len(users) != 1 or users[0].op is not r.item:
         return []
     op = SINGLES[node.op][users[0].attrs["index"]]
-    return [(users[0], apply(op, node.inputs, tuple(node.attrs.items())))]
+    with with_origin(node.origin):
+        return [(users[0], apply(op, node.inputs, tuple(node.attrs.items())))]

@@ -11,20 +11,23 @@ expressions), and compile them to native code.
 array([1., 1.])
 """
 
+from symgraph import errors, nn, optim, rules
 from symgraph import functions as _functions
-from symgraph import nn, optim
 from symgraph.compile import evaluate_tensor, function
+from symgraph.explain import explain
 from symgraph.functions import *
 from symgraph.functions import __all__ as _names
 from symgraph.graph import Graph
+from symgraph.latex import latex
 from symgraph.op import Derivative, Op
 from symgraph.passes.build_grad import build_grad
 from symgraph.passes.gradient import grad, hvp, jvp, vjp
 from symgraph.passes.jacobian import hessian, jacobian
 from symgraph.passes.pipeline import PIPELINES
+from symgraph.passes.rules.made import rule
 from symgraph.passes.simplify import simplify
 from symgraph.passes.trace import Rewrite
-from symgraph.printer import pprint
+from symgraph.printer import diff, pprint
 from symgraph.program import Function
 from symgraph.tensor import Tensor
 from symgraph.verify_grad import verify_grad
@@ -36,6 +39,15 @@ vars(_functions).update(evaluate_tensor=evaluate_tensor, pprint_tensor=pprint)
 
 __all__ = [
     *_names, "Derivative", "Function", "Graph", "Op", "PIPELINES", "Rewrite", "Tensor",
-    "build_grad", "function", "grad", "hessian", "hvp", "jacobian", "jvp", "nn", "optim", "pprint",
-    "simplify", "verify_grad", "vjp",
+    "build_grad", "diff", "errors", "explain", "function", "grad", "hessian", "hvp", "jacobian",
+    "jvp", "latex", "nn", "optim", "pprint", "rule", "rules", "simplify", "verify_grad", "vjp",
 ]  # fmt: skip
+
+#: What tensors' own methods look up among the functions; nothing to call by name.
+_PROTOCOL = frozenset(("call_array_function", "call_ufunc", "getitem"))
+
+
+def __dir__() -> list[str]:
+    """The public names; the package's own modules are left out."""
+    dunders = [n for n in globals() if n.startswith("__")]
+    return sorted([*(set(__all__) - _PROTOCOL), *dunders])

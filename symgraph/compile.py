@@ -14,6 +14,7 @@ from symgraph.graph import Graph, topological
 from symgraph.ops import leaves
 from symgraph.passes.pipeline import Pipeline, resolve_pipeline, run_passes
 from symgraph.passes.rebuild import substitute
+from symgraph.passes.rules.ruleset import RuleSet
 from symgraph.program import Function, Signature
 from symgraph.sizes import differ
 from symgraph.tensor import Tensor, describe, private_table
@@ -30,7 +31,7 @@ def function(
     updates: Mapping[SharedVariable, Any] | None = None,
     givens: Mapping[Tensor, Any] | None = None,
     name: str | None = None,
-    passes: str | Pipeline = "default",
+    passes: str | Pipeline | RuleSet = "default",
     backend: str = "llvm",
     threads: int = 1,
     check_finite: bool = False,
@@ -44,7 +45,8 @@ def function(
         updates: new values of shared variables, all computed from the old ones and stored after a
             call that succeeded.
         givens: variables to replace by other expressions before compiling.
-        passes: ``"strict"``, ``"default"``, ``"fast"``, or a tuple of passes.
+        passes: ``"strict"``, ``"default"``, ``"fast"``, a set of rules such as
+            ``sg.rules.default - "exp_log"``, or a tuple of passes.
         backend: ``"llvm"`` (native code) or ``"reference"`` (NumPy, node by node).
         threads: how many threads a call may use.
         check_finite: name the operation and line that made the first NaN or infinity, if any.

@@ -18,25 +18,25 @@ def topological(outputs: Iterable[Tensor], known: Container[Tensor] = ()) -> lis
 
     The order is that of a depth-first walk, so it depends on the graph alone.
     """
-    seen: set[Tensor] = set()
     order: list[Tensor] = []
-    stack: list[tuple[Tensor, int]] = []
+    seen: set[Tensor] = set()
+    stack: list[Tensor] = []
     for root in outputs:
-        if root in seen or root in known:
-            continue
-        seen.add(root)
-        stack.append((root, 0))
+        stack.append(root)
         while stack:
-            node, k = stack.pop()
-            inputs = node.inputs + node.after if node.after else node.inputs
-            while k < len(inputs) and (inputs[k] in seen or inputs[k] in known):
-                k += 1
-            if k == len(inputs):
-                order.append(node)
+            node = stack[-1]
+            if node in seen or node in known:
+                stack.pop()
                 continue
-            stack.append((node, k + 1))
-            seen.add(inputs[k])
-            stack.append((inputs[k], 0))
+            inputs = node.inputs + node.after if node.after else node.inputs
+            waiting = [i for i in inputs if i not in seen and i not in known]
+            if waiting:
+                waiting.reverse()
+                stack += waiting
+            else:
+                stack.pop()
+                seen.add(node)
+                order.append(node)
     return order
 
 
@@ -70,6 +70,7 @@ class Graph:
         self.nodes: list[Tensor] = []
         self._present: set[Tensor] = set()
         self._consumers: dict[Tensor, list[Tensor]] = {}
+        self._indexed = 0
         self.equations: dict[tuple[Dim, Dim], Tensor | None] = dict.fromkeys(equations)
         self.append(self.outputs)
 
@@ -82,14 +83,22 @@ class Graph:
 
     def append(self, outputs: Iterable[Tensor]) -> None:
         """Add variables and all they depend on; nothing is ever removed."""
-        for node in topological(outputs, self._present):
-            self._present.add(node)
-            self.nodes.append(node)
-            self._consumers[node] = []
-            for i in dict.fromkeys(node.inputs):
-                self._consumers[i].append(node)
+        new = topological(outputs, self._present)
+        self._present.update(new)
+        self.nodes += new
+        for node in new:
             for pair in node.equations:
                 self.equations.setdefault(pair, node)
+
+    def _users(self) -> dict[Tensor, list[Tensor]]:
+        """The consumers of every node, brought up to date."""
+        found = self._consumers
+        for node in self.nodes[self._indexed :]:
+            found[node] = []
+            for i in dict.fromkeys(node.inputs):
+                found[i].append(node)
+        self._indexed = len(self.nodes)
+        return found
 
     def __contains__(self, x: Tensor) -> bool:
         return x in self._present
@@ -123,7 +132,7 @@ class Graph:
 
     def get_consumers(self, v: Tensor) -> list[Tensor]:
         """The children of ``v`` in this graph, each once, in order."""
-        return list(self._consumers[self._member(v)])
+        return list(self._users()[self._member(v)])
 
     def depth(self) -> int:
         """The number of operations on the longest path (Fig. 1.3); leaves count nothing."""

@@ -32,6 +32,11 @@ from symgraph.types import DType, shape_text
 
 __all__ = ["adagrad", "adam", "momentum", "nesterov", "rmsprop", "sgd"]
 
+
+def __dir__() -> list[str]:
+    return list(__all__)
+
+
 Updates = dict[SharedVariable, Tensor]
 #: A scalar cost, or one gradient for each parameter.
 CostOrGrads = Tensor | Sequence[Tensor] | Mapping[SharedVariable, Tensor]

@@ -12,12 +12,14 @@ from types import CodeType, FrameType
 from typing import Any
 
 __all__ = [
+    "Attempt",
     "Derived",
     "Origin",
     "UserLine",
     "current_origin",
     "deriving",
     "root_line",
+    "set_origin",
     "user_line",
     "with_origin",
 ]
@@ -64,8 +66,18 @@ class Derived:
 Origin = UserLine | Derived
 
 
+class Attempt:
+    """What a driver of rules is trying; it becomes an origin when a node is made."""
+
+    __slots__ = ("how", "source")
+
+    def __init__(self) -> None:
+        self.source: Any = None
+        self.how = ""
+
+
 class _State(threading.local):
-    origin: Origin | None = None
+    origin: Origin | Attempt | None = None
 
 
 _state = _State()
@@ -93,7 +105,17 @@ def user_line() -> UserLine | None:
 
 def current_origin() -> Origin | None:
     """The origin that a node made now should carry."""
-    return _state.origin or user_line()
+    origin = _state.origin
+    if isinstance(origin, Attempt):
+        return Derived(origin.source, origin.how)
+    return origin or user_line()
+
+
+def set_origin(origin: Origin | Attempt | None) -> Origin | Attempt | None:
+    """Nodes made from now on carry this origin; the one they carried before is given back."""
+    before = _state.origin
+    _state.origin = origin
+    return before
 
 
 @contextmanager

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any
 
 import numpy as np
 
-from symgraph.errors import UnsupportedError
+from symgraph.errors import UnsupportedError, UsageError
 from symgraph.functions import SharedVariable
 from symgraph.graph import Graph
+from symgraph.passes.trace import Rewrites
 from symgraph.tensor import Tensor
 
 __all__ = ["Function", "Signature", "shape_results"]
@@ -50,13 +52,13 @@ class Function:
     signature: Signature
     graph: Graph
     original: Graph
-    rewrites: tuple[Any, ...]
+    rewrites: Rewrites
 
     def _set(
         self, signature: Signature, graph: Graph, original: Graph, rewrites: Sequence[Any]
     ) -> None:
         self.signature, self.graph, self.original = signature, graph, original
-        self.rewrites = tuple(rewrites)
+        self.rewrites = Rewrites(rewrites)
 
     def _deliver(self, values: Sequence[np.ndarray[Any, Any]]) -> Any:
         """Store the new values of updated variables, which follow the results; shape those."""
@@ -82,6 +84,32 @@ class Function:
 
         return print_function(self)
 
+    def replay(self, *arrays: Any, seed: int = 0) -> Any:
+        """Compute both sides of every rewrite again and compare them, each by its contract.
+
+        ``arrays`` are the arguments of a call; without any, small ones are drawn. Returns a
+        :class:`~symgraph.replay.Replay`; its ``str()`` is a table, ``passed`` says whether all is
+        well, ``failures`` names the steps that broke their contract.
+        """
+        from symgraph.replay import replay
+
+        return replay(self, arrays, seed)
+
+    def audit(self, samples: int = 6, seed: int = 0, per_rule: int = 3) -> Any:
+        """Measure the rounding error of every rule that fired against arithmetic of many digits,
+        before and after, and that of the whole function.
+
+        ``samples`` arguments are drawn, ordinary ones and boundary ones in turn; at most
+        ``per_rule`` rewrites of each rule are measured. Returns an
+        :class:`~symgraph.audit.Audit`; its ``str()`` is a table that also says what was left out.
+
+        Raises:
+            UnsupportedError: mpmath is not installed (``pip install 'symgraph[audit]'``).
+        """
+        from symgraph.audit import audit
+
+        return audit(self, samples, seed, per_rule)
+
     def to_networkx(self) -> Any:
         """The optimised graph as a networkx.DiGraph; node attributes op, type, name, origin
         (strings)."""
@@ -89,25 +117,29 @@ class Function:
 
         return to_networkx(self.graph)
 
-    def to_dot(self) -> str:
-        """The optimised graph in the dot language."""
-        from symgraph.views import to_dot
+    def to_dot(self, path: str | PathLike[str] | None = None) -> str:
+        """The optimised graph in the dot language; written to the file ``path`` too, if given."""
+        from symgraph.views import to_dot, written
 
-        return to_dot(self.graph)
+        return written(to_dot(self.graph), path, "to_dot")
 
-    def to_svg(self) -> str:
-        """The optimised graph drawn by graphviz; raises UnsupportedError where ``dot`` is not
-        installed."""
-        from symgraph.views import to_svg
+    def to_svg(self, path: str | PathLike[str] | None = None) -> str:
+        """The optimised graph drawn by graphviz; written to the file ``path`` too, if given.
 
-        return to_svg(self.graph)
+        Raises:
+            UnsupportedError: the program ``dot`` is not installed.
+        """
+        from symgraph.views import to_svg, written
 
-    def to_html(self, title: str | None = None) -> str:
-        """The optimised graph as a self-contained page of HTML with a picture; needs no
-        graphviz."""
-        from symgraph.views import to_html
+        return written(to_svg(self.graph), path, "to_svg")
 
-        return to_html(self, title)
+    def to_html(self, path: str | PathLike[str] | None = None, *, title: str | None = None) -> str:
+        """The optimised graph as a self-contained page of HTML with a picture; written to the file
+        ``path`` too, if given. Needs no graphviz.
+        """
+        from symgraph.views import to_html, written
+
+        return written(to_html(self, title), path, "to_html")
 
     def llvm_ir(self) -> str:
         """The LLVM IR of the program's kernels."""
@@ -119,4 +151,23 @@ class Function:
         """The machine code of the program's kernels as assembly text."""
         raise UnsupportedError(
             f"{self.name} was compiled by a backend without assembly; use backend='llvm'"
+        )
+
+    def stages(self) -> str:
+        """The loop nests and other kernels of the program, in order, as text."""
+        raise UnsupportedError(
+            f"{self.name} was compiled by a backend that evaluates node by node; print({self.name})"
+            " shows the nodes, backend='llvm' makes kernels"
+        )
+
+    def __copy__(self) -> Function:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Function:
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise UsageError(
+            f"{self.name}: a compiled function cannot be pickled; save the values of its shared "
+            "variables (w.get_value()), and compile again where they are loaded"
         )

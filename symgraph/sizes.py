@@ -430,5 +430,10 @@ def _evaluate_atom(atom: Atom, values: Mapping[Atom, int]) -> int:
         return values[atom]
     args = [evaluate(x, values) for x in atom.args]
     if atom.kind == "floordiv":
+        if args[1] == 0:
+            raise ShapeError(
+                f"size {atom}: {args[0]} elements over {args[1]} leave the size open; "
+                "give the size instead of -1, or call with arrays that are not empty"
+            )
         return args[0] // args[1]
     return max(args) if atom.kind == "max" else min(args)

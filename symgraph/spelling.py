@@ -306,6 +306,8 @@ def _permute_dims(node: Tensor, names: Names) -> Spelling:
 def _broadcast_to(node: Tensor, names: Names) -> Spelling:
     (x,) = node.inputs
     shape = names.dims(node.shape)
+    while x.op is shapes.expand_dims and x.size == 1:  # a number needs no axes to be stretched
+        (x,) = x.inputs
     if x.op is not leaves.constant or x.ndim:
         return Spelling((x,), lambda a: Text(f"broadcast_to({a.text}, {shape})"))
     value = literal(x.attrs["value"]).text
@@ -467,6 +469,12 @@ def _iota(node: Tensor, names: Names) -> Spelling:
     return Spelling((), lambda: Text(f"arange({names.dim(node.attrs['length'])}{dtype})"))
 
 
+def _cumulative_sum(node: Tensor, names: Names) -> Spelling:
+    axis = _axis((node.attrs["axis"],), node.ndim)
+    back = ", reverse=True" if node.attrs["reverse"] else ""
+    return Spelling(node.inputs, lambda a: Text(f"cumulative_sum({a.text}{axis}{back})"))
+
+
 def _nonzero(node: Tensor, names: Names) -> Spelling:
     return Spelling(node.inputs, lambda a: Text(f"nonzero({a.text})"))
 
@@ -483,6 +491,7 @@ def _call(node: Tensor, names: Names) -> Spelling:
 SPELL: dict[str, Callable[[Tensor, Names], Spelling | None]] = {
     "pow": _power, "square": _square, "reciprocal": _reciprocal, "astype": _astype,
     "matmul": _matmul, "item": _item, "iota": _iota, "nonzero": _nonzero,
+    "cumulative_sum": _cumulative_sum,
     "softmax": _rowwise, "log_softmax": _rowwise, "max_and_argmax": _reduction,
     "expand_dims": _expand_dims, "squeeze": _squeeze, "permute_dims": _permute_dims,
     "reshape": _reshape, "broadcast_to": _broadcast_to, "concat": _concat,

@@ -12,7 +12,7 @@ import numpy as np
 
 from symgraph.errors import DTypeError, SymgraphError
 from symgraph.op import Op
-from symgraph.origins import UserLine, current_origin
+from symgraph.origins import Origin, UserLine, current_origin, with_origin
 from symgraph.sizes import Atom, Dim, Size
 from symgraph.types import DType, TensorType, Type, shape_text
 from symgraph.variable import Tensor, bind, describe
@@ -27,6 +27,7 @@ __all__ = [
     "leaf",
     "node_key",
     "private_table",
+    "reapply",
 ]
 
 Attrs = tuple[tuple[str, Any], ...]
@@ -91,9 +92,8 @@ def apply(op: Op, inputs: tuple[Tensor, ...] = (), attrs: Attrs = ()) -> Tensor:
         SymgraphError: the inputs do not fit the operation; the message says where they were made.
     """
     key = _key(op, inputs, attrs)
-    private = _tables.private
-    found = private.get(key) if private is not None else _shared.get(key)
-    if found is not None and not is_outdated(found):
+    found = _existing(key)
+    if found is not None:
         return found
     equations: list[tuple[Dim, Dim]] = []
     mapping = dict(attrs) if attrs else _NO_ATTRS
@@ -101,7 +101,41 @@ def apply(op: Op, inputs: tuple[Tensor, ...] = (), attrs: Attrs = ()) -> Tensor:
         type_ = op.infer(tuple([i.type for i in inputs]), mapping, equations)
     except SymgraphError as error:
         raise type(error)(f"{error}{_where(inputs)}") from None
-    node = _new(op, inputs, mapping, type_, None, tuple(equations))
+    return _interned(key, _new(op, inputs, mapping, type_, None, tuple(equations)))
+
+
+def reapply(node: Tensor, inputs: tuple[Tensor, ...], origin: Origin) -> Tensor:
+    """The operation of ``node`` on other inputs, as a node that comes from ``origin``.
+
+    Where the inputs have the types of the old ones, so has the result, and nothing is inferred.
+
+    Raises:
+        SymgraphError: the inputs do not fit the operation.
+    """
+    attrs = tuple(node.attrs.items()) if node.attrs else ()
+    if node.equations or not all(map(_same_type, inputs, node.inputs)):
+        with with_origin(origin):
+            return apply(node.op, inputs, attrs)
+    key = _key(node.op, inputs, attrs)
+    found = _existing(key)
+    if found is not None:
+        return found
+    return _interned(key, _new(node.op, inputs, node.attrs, node.type, None, (), origin))
+
+
+def _same_type(x: Tensor, y: Tensor) -> bool:
+    return bool(x.type is y.type or x.type == y.type)
+
+
+def _existing(key: Any) -> Tensor | None:
+    """The node of that key, if there is one whose sizes are up to date."""
+    private = _tables.private
+    found = private.get(key) if private is not None else _shared.get(key)
+    return None if found is None or is_outdated(found) else found
+
+
+def _interned(key: Any, node: Tensor) -> Tensor:
+    private = _tables.private
     if private is not None:
         private[key] = node
         return node
@@ -121,10 +155,12 @@ def _new(
     type_: Type,
     name: str | None,
     equations: tuple[tuple[Dim, Dim], ...],
+    origin: Origin | None = None,
 ) -> Tensor:
     node = object.__new__(Tensor)
     node.op, node.inputs, node.attrs, node.type = op, inputs, attrs, type_
-    node.name, node.origin, node.equations = name, current_origin(), equations
+    node.name, node.equations = name, equations
+    node.origin = current_origin() if origin is None else origin
     node.after = _births_before(type_, attrs) if type(type_) is TensorType else ()
     for atom in _born(attrs):
         (_births if _tables.private_births is None else _tables.private_births)[atom] = node

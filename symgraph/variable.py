@@ -344,6 +344,12 @@ class Tensor:
     def __deepcopy__(self, memo: Any) -> Tensor:
         return self
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise UsageError(
+            f"{describe(self)}: expressions cannot be pickled; save the code that makes them and "
+            "the values of shared variables (w.get_value())"
+        )
+
     def __repr__(self) -> str:
         return f"<{describe(self)}: {self.type}>"
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 from symgraph.drawing import page
-from symgraph.errors import UnsupportedError
+from symgraph.errors import UnsupportedError, UsageError
 from symgraph.graph import Graph
 from symgraph.names import Names, origin_text
 from symgraph.ops import leaves
 from symgraph.printer import attributes_text, inline_text, node_refs
 from symgraph.tensor import Tensor
 
-__all__ = ["to_dot", "to_html", "to_networkx", "to_svg"]
+__all__ = ["to_dot", "to_html", "to_networkx", "to_svg", "written"]
 
 
 def to_networkx(graph: Graph) -> Any:
@@ -121,3 +123,16 @@ def to_html(source: Any, title: str | None = None) -> str:
     user wrote it; below the picture stands the printed text.
     """
     return page(source, title)
+
+
+def written(text: str, path: Any, what: str) -> str:
+    """The text, which is written to the file ``path`` unless that is None.
+
+    Raises:
+        UsageError: the path is neither a string nor a path.
+    """
+    if path is not None:
+        if not isinstance(path, (str, os.PathLike)):
+            raise UsageError(f"{what}: path={path!r} is not the name of a file")
+        Path(path).write_text(text, encoding="utf-8")
+    return text

@@ -13,6 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+import symgraph as sg
+from symgraph import Graph
+
 FOLDER = Path(__file__).parent / "benchmarks"
 sys.path.insert(0, str(FOLDER))
 
@@ -21,6 +24,7 @@ library: Any = importlib.import_module("comparison.library")
 measure: Any = importlib.import_module("comparison.measure")
 oracles: Any = importlib.import_module("comparison.oracles")
 report: Any = importlib.import_module("comparison.report")
+simplification: Any = importlib.import_module("simplification")
 
 
 def judged(column: str, case: Any) -> str:
@@ -110,3 +114,27 @@ def test_the_runner_prints_a_table_and_writes_samples(tmp_path: Path) -> None:
     assert "| 2x + 1 of a 0-d value |" in done.stdout
     names = [row["name"] for row in json.loads(stored.read_text(encoding="utf-8"))["rows"]]
     assert names == ["2x + 1 of a 0-d value"]
+
+
+# ---- simplification ------------------------------------------------------------------------------
+
+
+def test_nodes_per_second_of_all_graphs_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    simplification.main(["--sizes", "30", "60"])
+    _, head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split() == ["graph", "passes", "30", "60"]
+    names = [(g.__name__, p) for g in simplification.GRAPHS for p in ("strict", "default", "fast")]
+    assert [tuple(row.split()[:2]) for row in rows] == names
+    assert all(float(n) > 0 for row in rows for n in row.split()[2:])
+
+
+@pytest.mark.parametrize("make", simplification.GRAPHS, ids=lambda make: make.__name__)
+def test_graphs_to_simplify_have_about_as_many_nodes_as_asked_for(make: Any) -> None:
+    assert 0.8 * 300 <= len(Graph([make(300)])) <= 1.6 * 300
+
+
+def test_what_does_nothing_is_gone_and_terms_that_come_back_are_one() -> None:
+    left = Graph([sg.simplify(simplification.identities(40))])
+    assert len(left) == 1 + left.count("tanh")
+    left = Graph([sg.simplify(simplification.repeated_terms(120))])
+    assert left.count("tanh") == 10 and left.count("add") == 9

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -18,7 +19,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-RUN = ("README.md", "CONTRIBUTING.md", "docs/tour.md")
+RUN = (
+    "README.md", "CONTRIBUTING.md", "docs/tour.md", "docs/q-minus-p.md", "docs/rules.md",
+    "docs/trace.md",
+)  # fmt: skip
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 #: Runs a list of code blocks as one file and prints what each printed.
@@ -93,6 +97,23 @@ def test_blocks_print_what_stands_below_them(name: str, request: pytest.FixtureR
         path.write_text(document, encoding="utf-8")
         pairs = followers(document)
     assert [shown.text if shown else "" for _, shown in pairs] == printed
+
+
+def mnemonics(assembly: str) -> set[str]:
+    """The instructions by name, those for wider vectors (vaddpd) as the others (addpd)."""
+    lines = [line.split() for line in assembly.splitlines() if line.startswith("\t")]
+    return {words[0].removeprefix("v") for words in lines if not words[0].startswith(".")}
+
+
+def test_the_machine_code_of_q_minus_p_is_of_the_kind_shown() -> None:
+    document = (ROOT / "docs/q-minus-p.md").read_text(encoding="utf-8")
+    codes = [code.text for code, _ in followers(document)]
+    *_, assembly = run([*codes, "print(f.assembly())"])
+    (shown,) = [b.text for b in blocks(document) if b.kind == "asm"]
+    arithmetic = {name for name in mnemonics(shown) if name.startswith(("div", "sub"))}
+    assert arithmetic == {"divpd", "subpd"}
+    if platform.machine() == "x86_64":  # other machines have other names
+        assert arithmetic <= mnemonics(assembly)
 
 
 def documents() -> list[Path]:

@@ -29,21 +29,30 @@ LAYERS = (
     ("symgraph.graph",),
     ("symgraph.functions",),
     ("symgraph.names", "symgraph.spelling", "symgraph.printer", "symgraph.verify"),
-    ("symgraph.layout", "symgraph.drawing", "symgraph.views"),
+    ("symgraph.layout", "symgraph.drawing", "symgraph.views", "symgraph.latex"),
     ("symgraph.passes",),
+    ("symgraph.rules",),
     ("symgraph.arguments", "symgraph.program"),
+    ("symgraph.explain",),
     ("symgraph.backends",),
+    ("symgraph.samples", "symgraph.replay", "symgraph.audit"),
     ("symgraph.compile",),
     ("symgraph.nn", "symgraph.optim", "symgraph.verify_grad"),
     ("symgraph",),
 )
 
 #: Imports inside a function that point up: a method of a lower layer shows itself by a higher one.
-LATE = {("symgraph.graph", "symgraph.printer")}
+LATE = {
+    ("symgraph.graph", "symgraph.printer"),
+    ("symgraph.printer", "symgraph.passes.facts"),
+    ("symgraph.program", "symgraph.audit"),
+    ("symgraph.program", "symgraph.replay"),
+}
 
 #: Where a heavy library may be imported when first needed, and where even at the top of a module.
 HEAVY = {
     "llvmlite": (("symgraph.backends.llvm",), ("symgraph.backends.llvm",)),
+    "mpmath": (("symgraph.backends.precise",), ("symgraph.backends.precise",)),
     "networkx": (("symgraph.views", "symgraph.passes", "symgraph.backends"), ()),
 }
 

@@ -248,6 +248,10 @@ class WrappingFunction(Function):
         """The kernels as assembly text."""
         return self._run.assembly()
 
+    def stages(self) -> str:
+        """The loop nests and other kernels of the program, in order, as text."""
+        return self._run.stages()
+
 
 class VaryingFunction(WrappingFunction):
     """A native function of shared variables with symbolic shapes: they enter as further inputs."""

@@ -7,6 +7,7 @@ vector, bool as i1), and returns the result.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from symgraph.backends.llvm.builder import Builder, Value, lanes_of, scalar_of
@@ -15,6 +16,7 @@ from symgraph.backends.llvm.vectormath import MATH, MATH2
 from symgraph.errors import UnsupportedError
 from symgraph.op import Op
 from symgraph.ops import elementwise as e
+from symgraph.ops.ranges import SQUARES
 from symgraph.tensor import Tensor, describe
 from symgraph.types import DType
 
@@ -243,6 +245,24 @@ def _is_finite(b: Builder, x: Value) -> Value:
     return b.fcmp("olt", b.intrinsic("llvm.fabs", x), b.const(x.type, float("inf")))
 
 
+def _hypot(b: Builder, dtype: DType, v: list[Value]) -> Value:
+    """The legs are scaled by a power of two where their squares would leave the range."""
+    safe = SQUARES[dtype.itemsize]
+    one, two = [b.intrinsic("llvm.fabs", x) for x in v]
+    top = b.select(b.fcmp("ogt", one, two), one, two)
+    low = b.fcmp("olt", top, b.const(top.type, math.sqrt(safe.lowest)))
+    high = b.fcmp("ogt", top, b.const(top.type, math.sqrt(safe.highest)))
+
+    def pick(down: float, up: float) -> Value:
+        rest = b.select(low, b.const(top.type, up), _one(b, top))
+        return b.select(high, b.const(top.type, down), rest)
+
+    scale, back = pick(safe.down, safe.up), pick(1 / safe.down, 1 / safe.up)
+    legs = [b.fmul(x, scale) for x in (one, two)]
+    total = b.fadd(b.fmul(legs[0], legs[0]), b.fmul(legs[1], legs[1]))
+    return b.fmul(b.intrinsic("llvm.sqrt", total), back)
+
+
 # ---- compositions of elementary functions --------------------------------------------------------
 
 
@@ -269,6 +289,20 @@ def _logit(b: Builder, dtype: DType, v: list[Value]) -> Value:
     inner = b.fmul(two, MATH["atanh"](b, b.fsub(b.fmul(two, x), _one(b, x))))
     outer = b.fsub(MATH["log"](b, x), MATH["log1p"](b, b.fneg(x)))
     return b.select(middle, inner, outer)
+
+
+def _log1mexp(b: Builder, dtype: DType, v: list[Value]) -> Value:
+    (x,) = v
+    near = b.fcmp("ogt", x, b.const(x.type, -math.log(2)))
+    small = MATH["log"](b, b.fneg(MATH["expm1"](b, x)))
+    return b.select(near, small, MATH["log1p"](b, b.fneg(MATH["exp"](b, x))))
+
+
+def _log_erfc(b: Builder, dtype: DType, v: list[Value]) -> Value:
+    (x,) = v
+    tail = b.fsub(MATH["log"](b, MATH["erfcx"](b, x)), b.fmul(x, x))
+    body = MATH["log1p"](b, b.fsub(_zero(b, x), MATH["erf"](b, x)))
+    return b.select(b.fcmp("ogt", x, b.const(x.type, 0.5)), tail, body)
 
 
 def _where(b: Builder, dtype: DType, v: list[Value]) -> Value:
@@ -344,12 +378,16 @@ LOWER: dict[Op, Lowering] = {
             e.atanh,
             e.erf,
             e.erfc,
+            e.erfcx,
         )
     },
     e.logaddexp: _math2("logaddexp"),
     e.atan2: _math2("atan2"),
+    e.hypot: _hypot,
     e.xlogy: _xlogy,
     e.logit: _logit,
+    e.log1mexp: _log1mexp,
+    e.log_erfc: _log_erfc,
     # ---- rounding --------------------------------------------------------------------------------
     e.floor: _unary_float("llvm.floor"),
     e.ceil: _unary_float("llvm.ceil"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from symgraph import functions as f
 from symgraph.backends.llvm.reduction import peak
 from symgraph.backends.llvm.views import VIEWS, View, compose, whole
@@ -13,6 +15,7 @@ from symgraph.graph import Graph, topological
 from symgraph.op import Op
 from symgraph.ops import elementwise, index, leaves, reduction
 from symgraph.ops.product import matmul
+from symgraph.ops.ranges import SQUARES
 from symgraph.origins import with_origin
 from symgraph.passes.rebuild import rebuilt
 from symgraph.sizes import product
@@ -28,9 +31,10 @@ copy = Op(
 
 
 def _shifted(x: Tensor, axis: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """The shift of softmax (the maximum where finite, else 0), and x minus it."""
+    """The shift of softmax (the maximum, made finite), and x minus it."""
+    most = float(np.finfo(x.dtype).max)
     top = _reduced(peak, x, axis, keepdims=True)
-    shift = f.where(f.isfinite(top), top, number(0, x.dtype))
+    shift = f.clip(top, number(-most, x.dtype), number(most, x.dtype))
     return shift, f.subtract(x, shift)
 
 
@@ -40,16 +44,44 @@ def _softmax(node: Tensor, x: Tensor) -> Tensor:
     return f.divide(e, _reduced(reduction.sum_, e, axis, keepdims=True))
 
 
+def _log_total(moved: Tensor, axis: tuple[int, ...], keepdims: bool = False) -> Tensor:
+    """log of the sum of exp of what is left of the shift: the terms that are 1 are counted, so that
+    the others still show where they are tiny.
+    """
+    zero = number(0, moved.dtype)
+    top = f.equal(moved, zero)
+    ones = _reduced(reduction.sum_, f.astype(top, moved.dtype), axis, keepdims=keepdims)
+    rest = _reduced(reduction.sum_, f.where(top, zero, f.exp(moved)), axis, keepdims=keepdims)
+    return f.log1p(f.add(f.subtract(ones, number(1, moved.dtype)), rest))
+
+
 def _log_softmax(node: Tensor, x: Tensor) -> Tensor:
     axis = node.attrs["axis"]
     moved = _shifted(x, axis)[1]
-    return f.subtract(moved, f.log(_reduced(reduction.sum_, f.exp(moved), axis, keepdims=True)))
+    return f.subtract(moved, _log_total(moved, axis, keepdims=True))
 
 
 def _logsumexp(node: Tensor, x: Tensor) -> Tensor:
     axis = node.attrs["axis"]
     shift, moved = _shifted(x, axis)
-    return f.add(f.log(_reduced(reduction.sum_, f.exp(moved), axis)), f.squeeze(shift, axis))
+    return f.add(_log_total(moved, axis), f.squeeze(shift, axis))
+
+
+def _norm(node: Tensor, x: Tensor) -> Tensor:
+    """Three sums of squares in one loop, of x as it is and scaled up and down: one of them is
+    safe.
+    """
+    axis, safe = node.attrs["axis"], SQUARES[x.dtype.itemsize]
+
+    def total(scale: float) -> Tensor:
+        scaled = x if scale == 1 else f.multiply(x, number(scale, x.dtype))
+        return _reduced(reduction.sum_, f.square(scaled), axis)
+
+    plain = total(1)
+    large = f.sqrt(total(safe.down)) * number(1 / safe.down, x.dtype)
+    small = f.sqrt(total(safe.up)) * number(1 / safe.up, x.dtype)
+    rest = f.where(f.less(plain, safe.lowest), small, f.sqrt(plain))
+    return f.where(f.greater(plain, safe.highest), large, rest)
 
 
 def _item(node: Tensor, both: Tensor) -> Tensor:
@@ -137,6 +169,7 @@ EXPANSIONS: dict[Op, Callable[..., Tensor]] = {
     reduction.softmax: _softmax,
     reduction.log_softmax: _log_softmax,
     reduction.logsumexp: _logsumexp,
+    reduction.norm: _norm,
     reduction.item: _item,
     elementwise.assume_normalised: lambda node, x: x,
     matmul: _few_batch_axes,

@@ -21,7 +21,7 @@ table(
         **dict.fromkeys(
             (
                 r.sum_, r.prod, r.max_, r.min_, r.any_, r.all_, r.argmax, r.argmin,
-                r.max_and_argmax, r.logsumexp, r.softmax, r.log_softmax,
+                r.max_and_argmax, r.norm, r.logsumexp, r.softmax, r.log_softmax,
             ),
             _over_axes,
         ),

@@ -57,6 +57,12 @@ def _remainder(x: Tensor, y: Tensor, out: Tensor) -> tuple[Any, ...]:
     return 1, -f.floor_divide(x, y)
 
 
+def _hypot(a: Tensor, b: Tensor, y: Tensor) -> tuple[Any, ...]:
+    """A length: its derivative where it is 0 is 0."""
+    apart = f.not_equal(y, 0)
+    return Selected(apart, a / y), Selected(apart, b / y)
+
+
 def _atan2(a: Tensor, b: Tensor, y: Tensor) -> tuple[Any, ...]:
     # Scaled by the larger leg, so that squares neither overflow nor underflow.
     scale = f.stop_gradient(f.maximum(f.abs(a), f.abs(b)))
@@ -74,6 +80,39 @@ def _logaddexp(a: Tensor, b: Tensor, y: Tensor) -> tuple[Any, ...]:
 def _xlogy(x: Tensor, y: Tensor, out: Tensor) -> tuple[Any, ...]:
     origin = f.logical_and(f.equal(x, 0), f.equal(y, 0))
     return f.log(y), Selected(f.logical_not(origin), x / y)
+
+
+def _bell(x: Tensor) -> Tensor:
+    """exp(-x^2); beyond 30 it is 0 in floats, and so are its derivatives at every order."""
+    return f.exp(-f.square(f.clip(x, -30.0, 30.0)))
+
+
+def _log_erfc(x: Tensor, y: Tensor) -> tuple[Any, ...]:
+    """-2/sqrt(pi) / erfcx(x), which overflows far below 0; there erfc is no tail."""
+    right, origin = f.greater(x, 0), number(0, x.dtype)
+    left = _bell(x) / f.erfc(f.where(right, origin, x))
+    ratio = f.where(right, 1 / f.erfcx(f.where(right, x, origin)), left)
+    return (-TWO_OVER_SQRT_PI * ratio,)
+
+
+#: From here on the derivative of erfcx is its asymptotic series.
+ERFCX_FAR = {4: 4.5, 8: 10.0}
+ERFCX_TERMS = 11
+
+
+def _erfcx(x: Tensor, y: Tensor) -> tuple[Any, ...]:
+    """2 x y - 2/sqrt(pi); it cancels for large x, and is -(1 - 3 z + 15 z^2 - ...) / (sqrt(pi) x^2)
+    there, with z = 1 / (2 x^2).
+    """
+    far = f.greater(x, ERFCX_FAR[x.dtype.itemsize])
+    steady = f.where(far, x, number(ERFCX_FAR[x.dtype.itemsize], x.dtype))
+    inverse = 1 / steady
+    z = 0.5 * f.square(inverse)
+    series: Any = 1
+    for k in range(2 * ERFCX_TERMS + 1, 1, -2):
+        series = 1 - k * z * series
+    tail = f.square(inverse) * series * (-0.5 * TWO_OVER_SQRT_PI)
+    return (f.where(far, tail, 2 * x * y - TWO_OVER_SQRT_PI),)
 
 
 COMPARISON = "a comparison is piecewise constant; its derivative is zero or does not exist"
@@ -114,7 +153,8 @@ table(
         e.xlogy: partials(_xlogy),
         e.sigmoid: partials(lambda x, y: (y * f.sigmoid(-x),)),
         e.softplus: partials(lambda x, y: (f.sigmoid(x),)),
-        e.logit: partials(lambda x, y: (1 / (x * (1 - x)),)),
+        e.log1mexp: partials(lambda x, y: (f.exp(x) / f.expm1(x),)),
+        e.logit: partials(lambda x, y: ((1 / x) / (1 - x),)),
         # ---- trigonometric, hyperbolic, error function -------------------------------------------
         e.sin: partials(lambda x, y: (f.cos(x),)),
         e.cos: partials(lambda x, y: (-f.sin(x),)),
@@ -123,14 +163,17 @@ table(
         e.acos: partials(lambda x, y: (-1 / f.sqrt((1 - x) * (1 + x)),)),
         e.atan: partials(lambda x, y: (1 / (1 + x * x),)),
         e.atan2: partials(_atan2),
+        e.hypot: partials(_hypot),
         e.sinh: partials(lambda x, y: (f.cosh(x),)),
         e.cosh: partials(lambda x, y: (f.sinh(x),)),
-        e.tanh: partials(lambda x, y: ((1 - y) * (1 + y),)),
-        e.asinh: partials(lambda x, y: (1 / f.sqrt(1 + x * x),)),
+        e.tanh: partials(lambda x, y: (1 - f.square(y),)),
+        e.asinh: partials(lambda x, y: (1 / f.hypot(x, 1.0),)),  # x * x would overflow
         e.acosh: partials(lambda x, y: (1 / (f.sqrt(x - 1) * f.sqrt(x + 1)),)),
         e.atanh: partials(lambda x, y: (1 / ((1 - x) * (1 + x)),)),
-        e.erf: partials(lambda x, y: (TWO_OVER_SQRT_PI * f.exp(-x * x),)),
-        e.erfc: partials(lambda x, y: (-TWO_OVER_SQRT_PI * f.exp(-x * x),)),
+        e.erf: partials(lambda x, y: (TWO_OVER_SQRT_PI * _bell(x),)),
+        e.erfc: partials(lambda x, y: (-TWO_OVER_SQRT_PI * _bell(x),)),
+        e.erfcx: partials(_erfcx),
+        e.log_erfc: partials(_log_erfc),
         # ---- piecewise constant: derivative 0 ----------------------------------------------------
         e.floor: partials(lambda x, y: (None,)),
         e.ceil: partials(lambda x, y: (None,)),

@@ -105,6 +105,24 @@ def _prod_jvp(node: Tensor, tangents: tuple[Any, ...]) -> Tensor:
     return f.sum(others * tangents[0], axis=axis)
 
 
+# ---- lengths -------------------------------------------------------------------------------------
+
+
+def _direction(node: Tensor) -> Tensor:
+    """x / |x|, and a strong zero where x is 0."""
+    length = _kept(node, node)
+    return f.where(f.equal(length, 0), number(0, node.dtype), node.inputs[0] / length)
+
+
+def _norm_bprop(node: Tensor, g: Tensor) -> tuple[Any, ...]:
+    apart = f.not_equal(widen(node, node), 0)
+    return (Masked(widen(g, node) * _direction(node), apart),)
+
+
+def _norm_jvp(node: Tensor, tangents: tuple[Any, ...]) -> Tensor:
+    return f.sum(_direction(node) * tangents[0], axis=node.attrs["axis"])
+
+
 # ---- row functions -------------------------------------------------------------------------------
 
 
@@ -178,6 +196,7 @@ table(
         r.max_and_argmax: Derivative(bprop=_max_and_argmax_bprop, jvp=_max_and_argmax_jvp),
         r.argmax: undefined(POSITION),
         r.argmin: undefined(POSITION),
+        r.norm: Derivative(bprop=_norm_bprop, jvp=_norm_jvp),
         r.any_: undefined("its results are discrete"),
         r.all_: undefined("its results are discrete"),
         r.logsumexp: Derivative(bprop=_logsumexp_bprop, jvp=_logsumexp_jvp),

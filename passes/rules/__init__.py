@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from symgraph.passes.rules.arithmetic import ARITHMETIC
+from symgraph.passes.rules.comparisons import COMPARISONS
+from symgraph.passes.rules.crossentropy import CROSSENTROPY
 from symgraph.passes.rules.explog import EXPLOG
 from symgraph.passes.rules.folding import FOLDING
 from symgraph.passes.rules.gradients import GRADIENTS
 from symgraph.passes.rules.labels import LABELS
 from symgraph.passes.rules.logic import LOGIC
+from symgraph.passes.rules.masks import MASKS
 from symgraph.passes.rules.moving import MOVING
+from symgraph.passes.rules.nary import NARY
 from symgraph.passes.rules.norms import NORMS
 from symgraph.passes.rules.powers import POWERS
 from symgraph.passes.rules.products import PRODUCTS
 from symgraph.passes.rules.reducing import REDUCING
 from symgraph.passes.rules.rule import Rule
 from symgraph.passes.rules.scaling import SCALING
+from symgraph.passes.rules.shifts import SHIFTS
 from symgraph.passes.rules.sigmoid import SIGMOID
 from symgraph.passes.rules.slicing import SLICING
 from symgraph.passes.rules.softmax import SOFTMAX
@@ -29,17 +34,22 @@ RULES: tuple[Rule, ...] = (
     *SLICING,
     *LOGIC,
     *SOFTMAX,
+    *SHIFTS,
     *SIGMOID,
-    *EXPLOG,
     *TAILS,
+    *EXPLOG,
     *LABELS,
     *GRADIENTS,
+    *CROSSENTROPY,
+    *MASKS,
+    *COMPARISONS,
     *NORMS,
     *POWERS,
     *ARITHMETIC,
     *PRODUCTS,
     *REDUCING,
     *SCALING,
+    *NARY,
 )
 
 

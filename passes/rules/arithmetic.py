@@ -16,7 +16,6 @@ from symgraph.passes.rules.rule import (
     EXACT,
     FINITE_ONLY,
     ROUNDING,
-    STABILISING,
     Condition,
     Match,
     Rule,
@@ -40,10 +39,6 @@ def _floating(m: Match) -> bool:
 
 def _finite(name: str) -> Condition:
     return lambda m: m.facts.finite(m.env[name])
-
-
-def _nonnegative(m: Match) -> bool:
-    return m.facts.nonnegative(m.x)
 
 
 def _zero(m: Match) -> Tensor:
@@ -107,11 +102,7 @@ def _plain(x: Tensor) -> bool:
     return literal_of(x) is None
 
 
-# ---- powers --------------------------------------------------------------------------------------
-
-
-def _exponent(wanted: float) -> Condition:
-    return lambda m: m.node.dtype.kind == "f" and _float(m.c) == wanted
+# ---- rules by trait ------------------------------------------------------------------------------
 
 
 def _involutions() -> list[Rule]:
@@ -153,12 +144,6 @@ def _literal_first(m: Match) -> Tensor | None:
 
 # fmt: off
 ARITHMETIC: tuple[Rule, ...] = (
-    # ---- order of operands -----------------------------------------------------------------------
-    Rule("literal_first",
-        Node(trait="commutative", children=frozenset((leaves.constant,)), arity=2), _literal_first,
-        EXACT),
-    Rule("commuted_twin",
-        Node(trait="commutative", arity=2), lambda m: m.facts.first_of_twins(m.node), EXACT),
     # ---- neutral elements ------------------------------------------------------------------------
     Rule("add_negative_zero",  P.add(x, -0.0),         x, EXACT),
     Rule("add_zero_integer",   P.add(x, 0),            x, EXACT, _integer),
@@ -184,6 +169,12 @@ ARITHMETIC: tuple[Rule, ...] = (
     Rule("divide_multiplied",  P.divide(P.multiply(x, y), y), x, FINITE_ONLY),
     Rule("add_subtracted",     P.add(P.subtract(x, y), y),    x, FINITE_ONLY),
     Rule("subtract_added",     P.subtract(P.add(x, y), y),    x, FINITE_ONLY),
+    # ---- order of operands -----------------------------------------------------------------------
+    Rule("literal_first",
+        Node(trait="commutative", children=frozenset((leaves.constant,)), arity=2), _literal_first,
+        EXACT, looks=lambda kinds: kinds[0].op is not leaves.constant),
+    Rule("commuted_twin",
+        Node(trait="commutative", arity=2), lambda m: m.facts.first_of_twins(m.node), EXACT),
     # ---- signs rise ------------------------------------------------------------------------------
     Rule("multiply_negatives", P.multiply(P.negative(x), P.negative(y)), P.multiply(x, y), EXACT),
     Rule("divide_negatives",   P.divide(P.negative(x), P.negative(y)),   P.divide(x, y), EXACT),
@@ -203,9 +194,6 @@ ARITHMETIC: tuple[Rule, ...] = (
     Rule("negative_difference", P.negative(P.subtract(x, y)), P.subtract(y, x), ROUNDING),
     Rule("negative_minus",     P.subtract(P.negative(x), y), P.negative(P.add(x, y)), ROUNDING),
     Rule("sum_negative", P.sum(P.negative(x)), _sum_negative, ROUNDING),
-    Rule("square_negative",    P.square(P.negative(x)), P.square(x), EXACT),
-    Rule("abs_negative",       P.abs(P.negative(x)),    P.abs(x), EXACT,
-        lambda m: m.x.dtype.kind != "u"),
     # ---- literal factors -------------------------------------------------------------------------
     Rule("divide_power_of_two",
         P.divide(x, c), _reciprocal_exactly, EXACT, lambda m: _plain(m.x)),
@@ -217,24 +205,7 @@ ARITHMETIC: tuple[Rule, ...] = (
     Rule("add_same",
         P.add(x, x), lambda m: f.multiply(number(2, m.node.dtype), m.x), EXACT,
         lambda m: m.node.dtype.kind in "iuf"),
-    # ---- powers ----------------------------------------------------------------------------------
-    Rule("multiply_same",
-        P.multiply(x, x), P.square(x), EXACT, lambda m: m.node.dtype.kind in "iuf"),
-    Rule("reciprocal_divides", P.reciprocal(x),  P.divide(1, x), EXACT),
-    Rule("square_abs",         P.square(P.abs(x)), P.square(x), EXACT),
-    Rule("sqrt_square",        P.sqrt(P.square(x)), P.abs(x), STABILISING),
-    Rule("square_sqrt",        P.square(P.sqrt(x)), x, ROUNDING, _nonnegative),
-    Rule("abs_nonnegative",    P.abs(x), x, ROUNDING, _nonnegative),
-    Rule("relu_nonnegative",   P.relu(x), x, ROUNDING, _nonnegative),
-    Rule("pow_zero",           P.pow(x, c), lambda m: number(1, m.node.dtype), EXACT, _exponent(0)),
-    Rule("pow_one",            P.pow(x, c), x, EXACT, _exponent(1)),
-    Rule("pow_two",            P.pow(x, c), P.square(x), ROUNDING, _exponent(2)),
-    Rule("pow_three",
-        P.pow(x, c), P.multiply(x, P.square(x)), ROUNDING, _exponent(3), ulps=4),
-    Rule("pow_four",           P.pow(x, c), P.square(P.square(x)), ROUNDING, _exponent(4), ulps=4),
-    Rule("pow_minus_one",      P.pow(x, c), P.divide(1, x), ROUNDING, _exponent(-1)),
-    Rule("pow_half",
-        P.pow(x, c), P.sqrt(x), ROUNDING, lambda m: _exponent(0.5)(m) and m.facts.nonnegative(m.x)),
+    # ---- by the traits of operations -------------------------------------------------------------
     *_involutions(),
     *_idempotents(),
     # ---- sizes -----------------------------------------------------------------------------------

@@ -7,25 +7,36 @@ is left to rewrite. The cost is linear in nodes and rewrites.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import gc
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from symgraph.errors import GraphError
 from symgraph.graph import Graph, topological
 from symgraph.op import Op
+from symgraph.ops import leaves
 from symgraph.ops.shape import broadcast_to
-from symgraph.origins import Derived, with_origin
+from symgraph.origins import Attempt, Derived, set_origin
 from symgraph.passes.facts import Facts
-from symgraph.passes.rebuild import rebuilt
-from symgraph.passes.rules.pattern import Call, Matcher, Node, could_match, matcher, variants
-from symgraph.passes.rules.rule import Match, Rule
+from symgraph.passes.rules import RULES
+from symgraph.passes.rules.pattern import Tree
+from symgraph.passes.rules.rule import Match, Rule, RuleWarning
+from symgraph.passes.rules.ruleset import Candidate, Kinds, RuleSet, Signature, Top
+from symgraph.passes.rules.users import Users
 from symgraph.passes.trace import Rewrite, record
-from symgraph.tensor import Tensor, apply
+from symgraph.tensor import Tensor, apply, is_outdated, reapply
 from symgraph.types import TupleType
 
 __all__ = ["Counts", "RuleSet", "rewrite_graph", "rewrite_outputs", "successor"]
 
-Candidate = tuple[Rule, Matcher]
+BUILT_IN = {rule.name: rule for rule in RULES}
+
+#: how often a run is repeated because a node lost its other users
+SWEEPS = 8
+
+#: how many of the last rewrites are looked at to say which rules do not end
+SHOWN = 20
 
 
 @dataclass(slots=True)
@@ -37,67 +48,67 @@ class Counts:
     rewrites: int = 0
 
 
-class RuleSet:
-    """Rules indexed by the operations of a node and of its inputs; earlier rules are tried first.
-
-    ``relaxed`` sets fire finite-only rules everywhere, others only where their facts make them
-    sound.
-    """
-
-    def __init__(self, rules: Iterable[Rule], relaxed: bool = False) -> None:
-        self.rules = tuple(rules)
-        self.relaxed = relaxed
-        self._anywhere: list[tuple[int, Rule, Node, Matcher]] = []
-        self._by_op: dict[Op, list[tuple[int, Rule, Call, Matcher]]] | None = None
-        self._found: dict[tuple[Op, ...], tuple[Candidate, ...]] = {}
-
-    def _index(self) -> dict[Op, list[tuple[int, Rule, Call, Matcher]]]:
-        """The variants of every left side by their operation; made at first use."""
-        anywhere: list[tuple[int, Rule, Node, Matcher]] = []
-        by_op: dict[Op, list[tuple[int, Rule, Call, Matcher]]] = {}
-        for k, rule in enumerate(self.rules):
-            if isinstance(rule.left, Node):
-                anywhere.append((k, rule, rule.left, matcher(rule.left)))
-                continue
-            for variant in variants(rule.left):
-                if not isinstance(variant, Call):
-                    raise GraphError(f"rule {rule.name}: the left side is no operation")
-                by_op.setdefault(variant.op, []).append((k, rule, variant, matcher(variant)))
-        self._anywhere, self._by_op = anywhere, by_op
-        return by_op
-
-    def candidates(self, node: Tensor) -> tuple[Candidate, ...]:
-        """The rules that may fit a node, judged by its operation and those of its inputs."""
-        key = (node.op, *[i.op for i in node.inputs])
-        found = self._found.get(key)
-        if found is None:
-            found = self._found[key] = self._select(node.op, key[1:])
-        return found
-
-    def _select(self, op: Op, children: tuple[Op, ...]) -> tuple[Candidate, ...]:
-        by_op = self._by_op if self._by_op is not None else self._index()
-        fits = [
-            (k, rule, match)
-            for k, rule, pattern, match in [*by_op.get(op, ()), *self._anywhere]
-            if could_match(pattern, op, children)
-        ]
-        return tuple((rule, match) for _, rule, match in sorted(fits, key=lambda c: c[0]))
-
-
 class _Run:
     """One run over a graph: the normal forms found so far, and what was rewritten."""
 
-    def __init__(self, rules: RuleSet, pass_name: str, size: int) -> None:
+    def __init__(
+        self, rules: RuleSet, pass_name: str, outputs: Sequence[Tensor], nodes: Sequence[Tensor]
+    ) -> None:
         self.rules, self.pass_name = rules, pass_name
-        self.limit = 100 * size + 10_000
+        self.outputs, self.nodes = outputs, nodes
+        self.limit = 100 * len(nodes) + 10_000
         self.facts = Facts()
         self.done: dict[Tensor, Tensor] = {}
         self.became: dict[Tensor, tuple[Tensor, str]] = {}
         self.opened: set[Tensor] = set()
+        self.users = Users(outputs, nodes, self.done)
+        self.kinds = Kinds(rules)
+        self.seen: set[Op] = set()
+        self.closed: dict[Tree, set[Tensor]] = {tree: set() for tree in rules.trees}
+        self.attempt = Attempt()
+        self.stopped = False
         self.log: list[Rewrite] = []
         self.counts = Counts()
 
-    def normal_form(self, root: Tensor) -> Tensor:
+    def results(self) -> list[Tensor]:
+        """The normal forms of the outputs; nodes made on the way derive from what they replace."""
+        before = set_origin(self.attempt)
+        try:
+            return self._sweep()
+        finally:
+            set_origin(before)
+
+    def _sweep(self) -> list[Tensor]:
+        done, moved = self.done, False
+        for node in self.nodes:
+            if node in done:
+                moved = True
+            elif (moved and self._stale(node)) or node.after:
+                moved = True
+                self._settle(node)
+                if node not in done:
+                    self.normal_form(node)
+            elif not self._settled(node):
+                moved = True
+                new = self.became[node][0] if node in self.became else node
+                if new in done:
+                    done[node] = done[new]
+                else:
+                    self.normal_form(node)
+        return [self._finished(o) for o in self.outputs]
+
+    def _finished(self, output: Tensor) -> Tensor:
+        """The normal form of an output; being one is a use, which trees end at."""
+        done = self.done
+        while True:
+            while (now := done[output]) is not output:
+                output = now
+            trees = [t for t in self.closed if output.op in t.ops and self._offered(output, t)]
+            if all(self._close(output, t) for t in trees):
+                return output
+            self.normal_form(output)
+
+    def normal_form(self, root: Tensor) -> None:
         stack, done, became = [root], self.done, self.became
         while stack:
             node = stack[-1]
@@ -111,69 +122,164 @@ class _Run:
                 else:
                     self._open(node, stack)
                     stack.append(target)
-            elif "count" in node.attrs:  # a size is born here: others refer to this very node
-                done[node] = node
             else:
                 waiting = [i for i in node.inputs if i not in done]
                 if waiting:
                     stack.extend(reversed(waiting))
                 else:
                     self._settle(node)
-        return done[root]
+
+    def _stale(self, node: Tensor) -> bool:
+        """Whether an input is no longer what it was."""
+        done = self.done
+        for i in node.inputs:
+            if done.get(i) is not i:
+                break
+        else:
+            return False
+        return True
 
     def _settle(self, node: Tensor) -> None:
-        new = rebuilt(node, tuple([self.done[i] for i in node.inputs])) if node.inputs else node
-        if new is not node:
-            self.became[node] = (new, "rebuild")
-            return
-        after = self._rewrite(node)
-        if after is None:
-            self.done[node] = node
+        born = "count" in node.attrs  # a size is born here: others refer to this very node
+        if node.inputs and not born and (self._stale(node) or is_outdated(node)):
+            new = self._rebuilt(node)
+            if new is not node:
+                self._replace(node, new, "rebuild")
+                fresh = new not in self.done and new not in self.became and not self._stale(new)
+                if fresh and self._settled(new):
+                    self.done[node] = new
+                return
+        self._settled(node)
+
+    def _rebuilt(self, node: Tensor) -> Tensor:
+        """The node on the normal forms of its inputs; it comes from where the node came from."""
+        done = self.done
+        origin = node.origin if node.origin is not None else Derived(node, "rebuild")
+        return reapply(node, tuple([done[i] for i in node.inputs]), origin)
+
+    def _settled(self, node: Tensor) -> bool:
+        """Whether a node whose inputs are in normal form is so too; else it is now replaced."""
+        self.counts.visits += 1
+        op, inputs, kinds = node.op, node.inputs, self.kinds
+        self.seen.add(op)
+        key: Signature
+        if len(inputs) == 2:
+            key = (op, kinds[inputs[0]], kinds[inputs[1]])
+        elif inputs:
+            key = (op, *[kinds[i] for i in inputs])
         else:
-            self.became[node] = after
+            key = (op, self.rules.marks(node)) if op is leaves.constant else (op,)
+        entry = self.rules.found.get(key)
+        if entry is None:
+            entry = self.rules.select(key)
+        kinds[node], fits, tops = entry
+        after = self._rewrite(node, fits) if fits and "count" not in node.attrs else None
+        if after is not None:
+            self._replace(node, *after)
+            return False
+        if tops and not self._closed(node, tops):
+            return False
+        self.done[node] = node
+        return True
+
+    def _closed(self, node: Tensor, tops: tuple[Top, ...]) -> bool:
+        """Whether the trees that end below this node are in normal form as wholes."""
+        for k, tree, inner in tops:
+            top = node.inputs[k]
+            if not self._offered(top, tree):
+                continue
+            if inner and self.users.count(top) <= 1 and top.dtype == node.dtype:
+                continue
+            if not self._close(top, tree):
+                return False
+        return True
+
+    def _offered(self, top: Tensor, tree: Tree) -> bool:
+        """Whether what lies below ``top`` may be a tree that rules want to see."""
+        if tree.kinds and top.type.dtype.kind not in tree.kinds:
+            return False
+        return not tree.needs or not tree.needs.isdisjoint(self.seen)
+
+    def _close(self, top: Tensor, tree: Tree) -> bool:
+        """Offer a tree to its rules, once; whether it stays as it is."""
+        closed = self.closed[tree]
+        if top in closed:
+            return True
+        closed.add(top)
+        after = self._rewrite(top, self.rules.trees[tree])
+        if after is None:
+            return True
+        del self.done[top]
+        self._replace(top, *after)
+        return False
+
+    def _replace(self, node: Tensor, new: Tensor, why: str) -> None:
+        self.became[node] = new, why
+        self.users.moved(node, new)
 
     def _open(self, node: Tensor, stack: list[Tensor]) -> None:
         """A node whose replacement needs the node itself would never be done."""
-        if node in self.opened:
-            first = next(k for k, n in enumerate(stack) if n is node)
-            names = dict.fromkeys(self.became[n][1] for n in stack[first:] if n in self.became)
-            raise GraphError(f"pass {self.pass_name}: rules undo one another: {', '.join(names)}")
-        self.opened.add(node)
+        if node not in self.opened:
+            self.opened.add(node)
+            return
+        first = next(k for k, n in enumerate(stack) if n is node)
+        names = dict.fromkeys(self.became[n][1] for n in stack[first:] if n in self.became)
+        self._refuse([n for n in names if n in self.rules], f"undo one another: {', '.join(names)}")
+        self.done[node] = node
 
-    def _rewrite(self, node: Tensor) -> tuple[Tensor, str] | None:
-        self.counts.visits += 1
-        for rule, match in self.rules.candidates(node):
-            self.counts.attempts += 1
+    def _refuse(self, names: list[str], what: str) -> None:
+        """Rules that do not end: an error if a user's is among them, else a warning."""
+        message = f"pass {self.pass_name}: rules {what}"
+        if any(self.rules[n] is not BUILT_IN.get(n) for n in names):
+            raise GraphError(message)
+        warnings.warn(f"{message}; rewriting stopped there", RuleWarning, stacklevel=1)
+
+    def _rewrite(self, node: Tensor, fits: tuple[Candidate, ...]) -> tuple[Tensor, str] | None:
+        if self.stopped:
+            return None
+        attempt, facts, users = self.attempt, self.facts, self.users
+        self.counts.attempts += len(fits)
+        attempt.source = node
+        for rule, fit, when, sound, right in fits:
             env: dict[str, Tensor] = {}
-            if not match(node, env):
+            if fit is not None and not fit(node, env):
                 continue
-            with with_origin(Derived(node, rule.name)):
-                found = rule.apply(Match(node, env, self.facts), not self.rules.relaxed)
-                if found is None:
-                    continue
+            match = Match(node, env, facts, users)
+            attempt.how = rule.name
+            if when is not None and not when(match):
+                continue
+            if sound is not None and not sound(match):
+                continue
+            found = right(match)
+            if found is not None and found is not node:
                 found = _fitted(found, node, rule)
-            if found is node:
-                continue
-            self.counts.rewrites += 1
-            if self.counts.rewrites > self.limit:
-                raise GraphError(
-                    f"pass {self.pass_name}: rule {rule.name} seems to fire without end"
-                )
-            self.log.append(Rewrite(rule.name, rule.contract, self.pass_name, node, found))
-            return found, rule.name
+                if found is not node:
+                    self._noted(rule, node, found)
+                    return found, rule.name
         return None
+
+    def _noted(self, rule: Rule, node: Tensor, found: Tensor) -> None:
+        self.counts.rewrites += 1
+        self.log.append(Rewrite(rule.name, rule.contract, self.pass_name, node, found))
+        if self.counts.rewrites > self.limit and not self.stopped:
+            last = dict.fromkeys(step.rule for step in self.log[-SHOWN:])
+            self._refuse(list(last), f"seem to fire without end: {', '.join(last)}")
+            self.stopped = True
 
 
 def _fitted(found: Tensor, node: Tensor, rule: Rule) -> Tensor:
     """The replacement stretched to the node's shape, where the rule dropped what stretched it."""
-    if isinstance(node.type, TupleType):
-        if found.type != node.type:
-            raise GraphError(f"rule {rule.name}: {found.type} replaces {node.type}")
+    new, old = found.type, node.type
+    if new is old:
         return found
-    if found.dtype != node.dtype:
-        raise GraphError(f"rule {rule.name}: {found.type} replaces {node.type}")
-    if found.shape != node.shape:
-        return apply(broadcast_to, (found,), (("shape", node.shape),))
+    if isinstance(old, TupleType) or isinstance(new, TupleType):
+        if new != old:
+            raise GraphError(f"rule {rule.name}: {new} replaces {old}")
+        return found
+    if new.dtype != old.dtype:
+        raise GraphError(f"rule {rule.name}: {new} replaces {old}")
+    if new.shape != old.shape:
+        return apply(broadcast_to, (found,), (("shape", old.shape),))
     return found
 
 
@@ -184,16 +290,39 @@ def rewrite_outputs(
     counts: Callable[[Counts], None] | None = None,
 ) -> tuple[list[Tensor], list[Rewrite]]:
     """The normal forms of ``outputs`` under ``rules``, and the rewrites that led there."""
-    run = _Run(rules, pass_name, len(topological(outputs)))
-    results = [run.normal_form(o) for o in outputs]
+    return _rewritten(outputs, topological(outputs), rules, pass_name, counts)
+
+
+def _rewritten(
+    outputs: Sequence[Tensor],
+    nodes: Sequence[Tensor],
+    rules: RuleSet,
+    pass_name: str,
+    counts: Callable[[Counts], None] | None = None,
+) -> tuple[list[Tensor], list[Rewrite]]:
+    """Sweeps, until none leaves a node alone that had company when a rule asked."""
+    log: list[Rewrite] = []
+    collects = gc.isenabled()
+    gc.disable()  # nodes make no cycles; looking for some among them takes most of the time
+    try:
+        for _ in range(SWEEPS):
+            run = _Run(rules, pass_name, outputs, nodes)
+            outputs = run.results()
+            log += run.log
+            if not run.log or not run.users.freed():
+                break
+            nodes = topological(outputs)
+    finally:
+        if collects:
+            gc.enable()
     if counts is not None:
         counts(run.counts)
-    return results, run.log
+    return list(outputs), log
 
 
 def rewrite_graph(graph: Graph, rules: RuleSet, pass_name: str) -> Graph:
     """The graph in normal form; inputs and equations are kept, rewrites go to the trace."""
-    outputs, log = rewrite_outputs(graph.outputs, rules, pass_name)
+    outputs, log = _rewritten(graph.outputs, graph.nodes, rules, pass_name)
     record(log)
     return successor(graph, outputs) if log else graph
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import reduce
 
 import numpy as np
 
@@ -17,28 +16,40 @@ from symgraph.ops import elementwise as e
 from symgraph.ops import index
 from symgraph.ops import reduction as r
 from symgraph.ops import shape as s
+from symgraph.passes.rules.exponential_sums import (
+    EXPONENTIALS,
+    SUMS,
+    log_of_terms,
+    opposite,
+    scaled,
+    terms_of,
+)
 from symgraph.passes.rules.layout import replay
 from symgraph.passes.rules.moving import MOVES
-from symgraph.passes.rules.pattern import Const, Node, P, Var, literal_of
-from symgraph.passes.rules.rule import FINITE_ONLY, STABILISING, Match, Rule
+from symgraph.passes.rules.pattern import Const, Node, P, Var, literal_of, near_input
+from symgraph.passes.rules.rule import FINITE_ONLY, ROUNDING, STABILISING, Match, Rule
 from symgraph.tensor import Tensor, apply
 
 __all__ = ["EXPLOG", "stable_log"]
 
-u, v, x, y = Var("u"), Var("v"), Var("x"), Var("y")
+a, b, u, v, x, y = (Var(n) for n in "abuvxy")
 c = Const("c")
+
+#: the logarithms, and what one unit of each is worth in natural ones
+UNITS = {e.log: 1.0, e.log1p: 1.0, e.log2: 1 / math.log(2), e.log10: 1 / math.log(10)}
+LOGS = frozenset(UNITS)
+PLAIN_LOGS = LOGS - {e.log1p}
 
 
 def _nonnegative(m: Match) -> bool:
-    return m.facts.nonnegative(m.y)
+    return m.facts.nonnegative(m.x)
 
 
 def _unit(m: Match) -> bool:
     return m.x.op in (e.sigmoid, r.softmax)
 
 
-# ---- logarithms reach through moves
-# ----------------------------------------------------------------
+# ---- logarithms of what is known by its logarithm ------------------------------------------------
 
 _INDEXED = frozenset((s.slice_, index.gather))
 _LAID_OUT = _INDEXED | MOVES | {s.broadcast_to}
@@ -47,11 +58,13 @@ _LOGARITHMS: dict[Op, Callable[[Tensor], Tensor]] = {
     r.softmax: lambda q: f.log_softmax(q.inputs[0], axis=q.attrs["axis"]),
     e.sigmoid: lambda q: f.negative(f.softplus(f.negative(q.inputs[0]))),
     e.exp: lambda q: q.inputs[0],
+    e.exp2: lambda q: scaled(math.log(2), q.inputs[0]),
+    e.erfc: lambda q: f.log_erfc(q.inputs[0]),
 }
 
 
 def stable_log(x: Tensor) -> Tensor | None:
-    """log of an exponential, softmax or sigmoid, laid out or indexed somehow; None for others."""
+    """log of an exponential, softmax, sigmoid or erfc, laid out or indexed somehow; or None."""
     source = x
     for _ in range(_DEPTH):
         if source.op not in _LAID_OUT:
@@ -61,23 +74,43 @@ def stable_log(x: Tensor) -> Tensor | None:
     return None if log is None else replay(x, source, log(source))
 
 
-def _log_of_indexed(m: Match) -> Tensor | None:
-    """log of an indexed softmax is the indexed log-softmax."""
-    return stable_log(m.node.inputs[0])
+def _in_units(m: Match, log: Tensor | None) -> Tensor | None:
+    """A natural logarithm to the base of the root."""
+    return None if log is None else scaled(UNITS[m.node.op], log)
+
+
+def _log_of_known(m: Match) -> Tensor | None:
+    return _in_units(m, stable_log(m.node.inputs[0]))
 
 
 def _log_of_either(m: Match) -> Tensor | None:
-    """log of a product or quotient with a softmax or a sigmoid, and nothing negative, in it."""
+    """log of a product or quotient, term by term.
+
+    Where one factor is positive, being known by its logarithm, the sign is the other's; else both
+    must never be negative. Literals are split off only from what is known by its logarithm.
+    """
     inner = m.node.inputs[0]
     logs = [stable_log(i) for i in inner.inputs]
     if logs[0] is None and logs[1] is None:
-        return None
-    if not all(m.facts.nonnegative(i) for i in inner.inputs):
-        return None
+        if inner.op is e.divide or any(literal_of(i) is not None for i in inner.inputs):
+            return None  # the logarithms of two numbers close to each other would cancel
+        if not all(m.facts.nonnegative(i) for i in inner.inputs):
+            return None
     first, second = [
         f.log(i) if known is None else known for i, known in zip(inner.inputs, logs, strict=True)
     ]
-    return apply(e.add if inner.op is e.multiply else e.subtract, (first, second))
+    if inner.op is e.divide and logs[1] is None and not m.facts.nonnegative(inner.inputs[1]):
+        return None  # a zero below the bar may be -0.0
+    return _in_units(m, apply(e.add if inner.op is e.multiply else e.subtract, (first, second)))
+
+
+def _log_of_magnitude(m: Match) -> Tensor | None:
+    """log |a b|, term by term."""
+    inner = m.x
+    if inner.op is not e.multiply or any(literal_of(i) is not None for i in inner.inputs):
+        return None
+    first, second = [f.log(f.abs(i)) for i in inner.inputs]
+    return f.add(first, second)
 
 
 def _log_of_where(m: Match) -> Tensor | None:
@@ -92,33 +125,34 @@ def _log_of_where(m: Match) -> Tensor | None:
     return f.where(chosen, yes, no)
 
 
-# ---- sums of exponentials, term by term ----------------------------------------------------------
+def _log_of_power(m: Match) -> Tensor | None:
+    """log(x**c) is c log|x| for even literals c, and c log x for x >= 0.
 
-
-def _exponents(x: Tensor, depth: int) -> list[Tensor] | None:
-    """The logarithms of the terms of a sum of exponentials and positive literals."""
-    if x.op is e.exp:
-        return [x.inputs[0]]
-    value = literal_of(x)
-    if value is not None:
-        return [number(math.log(value), x.dtype)] if 0 < value < math.inf else None
-    if x.op is not e.add or depth == 0:
+    Others are kept: an odd power may underflow to a zero, whose logarithm is not NaN.
+    """
+    base, exponent = m.node.inputs[0].inputs
+    known = stable_log(base)
+    if known is not None:
+        return _in_units(m, _times(exponent, known))
+    value = literal_of(exponent)
+    if value is None or not math.isfinite(value) or value == 0 or base.dtype.kind != "f":
         return None
-    terms = [_exponents(i, depth - 1) for i in x.inputs]
-    return None if terms[0] is None or terms[1] is None else terms[0] + terms[1]
+    if value % 2 == 0:
+        return _in_units(m, scaled(float(value), f.log(f.abs(base))))
+    if not m.facts.nonnegative(base):
+        return None
+    return _in_units(m, scaled(float(value), f.log(base)))
 
 
-def _logsumexp_terms(m: Match) -> Tensor | None:
-    terms = _exponents(m.node.inputs[0], _DEPTH)
-    return None if terms is None else reduce(f.logaddexp, terms)
-
-
-def _is_e(m: Match) -> bool:
-    """Whether the literal base is Euler's number to within its last place."""
-    value, dtype = literal_of(m.c), m.node.dtype
-    if value is None or dtype.kind != "f":
-        return False
-    return bool(abs(float(value) - math.e) <= np.spacing(dtype.type(math.e)))
+def _times(y: Tensor, log: Tensor) -> Tensor:
+    """y * log as the logarithm of a power: 0 for 1**y and for x**0, whatever y and x are."""
+    value = literal_of(y)
+    product = f.multiply(y, log)
+    if value is not None and value != 0 and math.isfinite(value):
+        return product
+    empty = f.logical_and(f.equal(y, 0), f.isinf(log))
+    one = f.logical_and(f.isinf(y), f.equal(log, 0))
+    return f.where(f.logical_or(empty, one), number(0, log.dtype), product)
 
 
 def _log_prod(m: Match) -> Tensor:
@@ -131,104 +165,198 @@ def _log_prod(m: Match) -> Tensor:
     return f.where(negative, number(float("nan"), m.node.dtype), total)
 
 
-SLOPE = P.multiply(P.sigmoid(u), P.sigmoid(P.negative(u)))
+# ---- sums of exponentials ------------------------------------------------------------------------
+
+
+def _log_of_sum(m: Match) -> Tensor | None:
+    """The logarithm of a sum of exponentials, term by term."""
+    inner = m.node.inputs[0]
+    plus = 1 if m.node.op is e.log1p else 0
+    terms = terms_of(inner, m.facts, plus)
+    if terms is not None and len(terms) > 1 and any(_cancels(i, m) for i in _besides_one(m.node)):
+        return None  # log1p(sinh(x)) is accurate as it is
+    return None if terms is None else _in_units(m, log_of_terms(terms))
+
+
+def _besides_one(log: Tensor) -> list[Tensor]:
+    """What a logarithm adds to 1."""
+    (inner,) = log.inputs
+    if log.op is e.log1p:
+        return [inner]
+    if inner.op is not e.add:
+        return []
+    pairs = (inner.inputs, inner.inputs[::-1])
+    return [rest for one, rest in pairs if literal_of(one) == 1]
+
+
+def _cancels(x: Tensor, m: Match) -> bool:
+    """Whether a sum of exponentials has terms of both signs."""
+    terms = terms_of(x, m.facts) or ()
+    return len({t.factor > 0 for t in terms}) > 1
+
+
+def _difference(m: Match) -> Tensor | None:
+    """Sums of exponentials that cancel: c (exp(u) - 1), c (exp(u) - exp(-u)), (exp(u) - 1) + 1."""
+    terms = terms_of(m.node, m.facts)
+    if terms is None:
+        return None
+    if len(terms) == 1 and terms[0].exponent is not None:
+        return scaled(terms[0].factor, f.exp(terms[0].exponent))
+    if len(terms) != 2 or terms[0].factor != -terms[1].factor:
+        return None
+    one, other = terms if terms[0].exponent is not None else terms[::-1]
+    assert one.exponent is not None
+    if other.exponent is None:
+        return scaled(one.factor, f.expm1(one.exponent))
+    if opposite(one.exponent, other.exponent):
+        return scaled(2 * one.factor, f.sinh(one.exponent))
+    return None
+
+
+def _without_shift(m: Match) -> Tensor | None:
+    """m + logaddexp(x - m, y - m), where m is the larger or the smaller one of them."""
+    for shift, sum_ in (m.node.inputs, m.node.inputs[::-1]):
+        if sum_.op is not e.logaddexp and sum_.op is not e.softplus:
+            continue
+        level = shift.inputs[0] if shift.op is e.stop_gradient else shift
+        if level.op not in (e.maximum, e.minimum):
+            continue
+        parts = [_unshifted(i, shift) for i in _leaves(sum_)]
+        known = [p for p in parts if p is not None]
+        if len(known) == len(parts):
+            total = known[0]
+            for p in known[1:]:
+                total = f.logaddexp(total, p)
+            return total
+    return None
+
+
+def _leaves(x: Tensor) -> list[Tensor]:
+    """The operands of nested logaddexp."""
+    found: list[Tensor] = []
+    stack = [x]
+    while stack and len(found) < 2 * _DEPTH:
+        node = stack.pop()
+        if node.op is e.logaddexp:
+            stack.extend(reversed(node.inputs))
+        else:
+            found.append(node)
+    return [*found, *stack]
+
+
+def _unshifted(x: Tensor, shift: Tensor) -> Tensor | None:
+    if x.op is e.subtract and x.inputs[1] is shift:
+        return x.inputs[0]
+    if x.op is e.negative and x.inputs[0] is shift:
+        return number(0, x.dtype)
+    return None
+
+
+# ---- powers --------------------------------------------------------------------------------------
+
+
+def _is_e(m: Match) -> bool:
+    """Whether the literal base is Euler's number to within its last place."""
+    value, dtype = literal_of(m.c), m.node.dtype
+    if value is None or dtype.kind != "f":
+        return False
+    return bool(abs(float(value) - math.e) <= np.spacing(dtype.type(math.e)))
+
+
+def _power_of_known(m: Match) -> Tensor | None:
+    """A power of what is known by its logarithm; squares and the like are fine as they are."""
+    value = literal_of(m.c)
+    if value is None or not math.isfinite(value) or m.node.dtype.kind != "f":
+        return None
+    if value == 0 or (value in (1, 2, 3, 4) and m.x.op is not e.exp):
+        return None
+    log = stable_log(m.x)
+    return None if log is None else f.exp(scaled(float(value), log))
+
+
+def _exp_of_log(m: Match) -> bool:
+    """Whether exp(c log x) is x**c: c not zero, and x not negative."""
+    value = literal_of(m.c)
+    return value is not None and value != 0 and math.isfinite(value) and _nonnegative(m)
+
+
+def _sole_exponential(m: Match) -> bool:
+    return m.alone(m.node.inputs[0])
+
 
 # fmt: off
 EXPLOG: tuple[Rule, ...] = (
     # ---- inverses --------------------------------------------------------------------------------
-    Rule("log_exp",        P.log(P.exp(x)),                        x, STABILISING),
-    Rule("exp_log",
-        P.exp(P.log(x)), x, FINITE_ONLY, sound=lambda m: m.facts.nonnegative(m.x)),
-    Rule("log1p_expm1",    P.log1p(P.expm1(x)),                    x, STABILISING),
-    Rule("expm1_log1p",
-        P.expm1(P.log1p(x)), x, FINITE_ONLY, sound=lambda m: m.facts.nonnegative(m.x)),
+    Rule("log2_exp2",       P.log2(P.exp2(x)),                     x, STABILISING),
+    Rule("log10_pow10",     P.log10(P.pow(10, x)),                 x, STABILISING),
+    Rule("exp_log",         P.exp(P.log(x)),                       x, FINITE_ONLY,
+        sound=_nonnegative),
+    Rule("exp2_log2",       P.exp2(P.log2(x)),                     x, FINITE_ONLY,
+        sound=_nonnegative),
+    Rule("exp_minus_log",   P.exp(P.negative(P.log(x))),           P.divide(1, x), FINITE_ONLY,
+        sound=_nonnegative),
+    Rule("exp_times_log",   P.exp(P.multiply(c, P.log(x))),        P.pow(x, c), FINITE_ONLY,
+        lambda m: literal_of(m.c) not in (0, None), sound=_exp_of_log),
+    Rule("expm1_log1p",     P.expm1(P.log1p(x)),                   x, FINITE_ONLY,
+        sound=_nonnegative),
     Rule("exp_log_softmax",
         P.exp(P.log_softmax(x)), lambda m: f.softmax(m.x, axis=m.node.inputs[0].attrs["axis"]),
         STABILISING),
-    Rule("logit_sigmoid",  P.logit(P.sigmoid(x)),                  x, STABILISING),
-    Rule("sigmoid_logit",  P.sigmoid(P.logit(x)),                  x, FINITE_ONLY, sound=_unit),
-    Rule("log_odds",       P.log(P.divide(x, P.subtract(1, x))),   P.logit(x), STABILISING),
+    Rule("exp_minus_softplus", P.exp(P.negative(P.softplus(x))),   P.sigmoid(P.negative(x)),
+        STABILISING),
+    Rule("expm1_softplus",  P.expm1(P.softplus(x)),                P.exp(x), STABILISING),
+    Rule("logit_sigmoid",   P.logit(P.sigmoid(x)),                 x, STABILISING),
+    Rule("sigmoid_logit",   P.sigmoid(P.logit(x)),                 x, FINITE_ONLY, sound=_unit),
+    # ---- sums of exponentials --------------------------------------------------------------------
+    Rule("log_of_exponentials", Node(LOGS, children=SUMS),         _log_of_sum, STABILISING),
+    Rule("exponentials_cancel",
+        Node(frozenset((e.add, e.subtract)), children=SUMS - {e.add, e.subtract, e.divide}),
+        _difference, STABILISING, looks=near_input(EXPONENTIALS)),
+    Rule("logaddexp_zero",  P.logaddexp(x, 0),                     P.softplus(x), STABILISING),
+    Rule("logaddexp_shift",
+        Node(frozenset((e.add,)), children=frozenset((e.logaddexp, e.softplus))), _without_shift,
+        STABILISING),
     # ---- near one --------------------------------------------------------------------------------
-    Rule("log_one_plus_exp",  P.log(P.add(1, P.exp(u))),           P.softplus(u), STABILISING),
-    Rule("log1p_exp",         P.log1p(P.exp(u)),                   P.softplus(u), STABILISING),
-    Rule("log_exp_plus_exp",  P.log(P.add(P.exp(u), P.exp(v))),    P.logaddexp(u, v), STABILISING),
-    Rule("logsumexp_of_terms", P.log(P.add(x, y)),                 _logsumexp_terms, STABILISING),
-    Rule("log_of_cosh",
-        P.log(P.cosh(x)), P.subtract(P.logaddexp(x, P.negative(x)), math.log(2)), STABILISING),
-    Rule("log_one_plus",      P.log(P.add(1, x)),                  P.log1p(x), STABILISING),
-    Rule("log_one_minus",
-        P.log(P.subtract(1, x)), P.log1p(P.negative(x)), STABILISING),
-    Rule("exp_minus_one",     P.subtract(P.exp(x), 1),             P.expm1(x), STABILISING),
-    Rule("exp_plus_minus_one", P.add(P.exp(x), -1),                P.expm1(x), STABILISING),
-    Rule("one_minus_exp",
-        P.subtract(1, P.exp(x)), P.negative(P.expm1(x)), STABILISING),
-    Rule("log_expm1",
-        P.log(P.expm1(x)), P.add(x, P.log(P.negative(P.expm1(P.negative(x))))), STABILISING),
-    # ---- sigmoid ---------------------------------------------------------------------------------
-    Rule("one_over_exp",
-        P.divide(1, P.exp(u)), P.exp(P.negative(u)), STABILISING),
-    Rule("exp_over_exp",
-        P.divide(P.exp(u), P.exp(v)), P.exp(P.subtract(u, v)), STABILISING),
-    Rule("power_of_e",        P.pow(c, x),                         P.exp(x), STABILISING, _is_e),
-    Rule("sigmoid_quotient",
-        P.divide(1, P.add(1, P.exp(u))), P.sigmoid(P.negative(u)), STABILISING),
-    Rule("sigmoid_exp_quotient", P.divide(P.exp(u), P.add(1, P.exp(u))), P.sigmoid(u), STABILISING),
-    Rule("tanh_by_expm1",
-        P.divide(P.expm1(u), P.add(1, P.exp(u))), P.tanh(P.multiply(0.5, u)), STABILISING),
-    Rule("tanh_by_minus_expm1",
-        P.divide(P.negative(P.expm1(u)), P.add(1, P.exp(u))),
-        P.negative(P.tanh(P.multiply(0.5, u))), STABILISING),
-    Rule("sigmoid_exp_product_quotient",
-        P.divide(P.multiply(y, P.exp(u)), P.add(1, P.exp(u))), P.multiply(y, P.sigmoid(u)),
+    Rule("log_one_plus",    P.log(P.add(1, x)),                    P.log1p(x), STABILISING),
+    Rule("log_one_minus",   P.log(P.subtract(1, x)),               P.log1p(P.negative(x)),
         STABILISING),
-    Rule("sigmoid_slope_quotient",
-        P.divide(P.exp(u), P.square(P.add(1, P.exp(u)))), SLOPE, STABILISING),
-    Rule("sigmoid_slope_product_quotient",
-        P.divide(P.multiply(y, P.exp(u)), P.square(P.add(1, P.exp(u)))), P.multiply(y, SLOPE),
+    Rule("log_odds",        P.log(P.divide(x, P.subtract(1, x))),  P.logit(x), STABILISING),
+    Rule("log_odds_against", P.log(P.subtract(P.divide(1, x), 1)), P.negative(P.logit(x)),
         STABILISING),
-    Rule("over_one_plus_exp",
-        P.divide(y, P.add(1, P.exp(u))), P.multiply(y, P.sigmoid(P.negative(u))), STABILISING),
-    Rule("over_one_plus_exp_squared",
-        P.divide(y, P.square(P.add(1, P.exp(u)))),
-        P.multiply(y, P.square(P.sigmoid(P.negative(u)))), STABILISING),
-    Rule("exp_times_sigmoid",
-        P.multiply(P.exp(u), P.sigmoid(P.negative(u))), P.sigmoid(u), STABILISING),
-    Rule("exp_minus_times_sigmoid",
-        P.multiply(P.exp(P.negative(u)), P.sigmoid(u)), P.sigmoid(P.negative(u)), STABILISING),
-    Rule("one_minus_sigmoid",
-        P.subtract(1, P.sigmoid(x)), P.sigmoid(P.negative(x)), STABILISING),
-    Rule("log_sigmoid",
-        P.log(P.sigmoid(x)), P.negative(P.softplus(P.negative(x))), STABILISING),
-    Rule("log1p_sigmoid",
-        P.log1p(P.negative(P.sigmoid(x))), P.negative(P.softplus(x)), STABILISING),
-    Rule("log_sigmoid_odds",
-        P.log(P.divide(P.sigmoid(x), P.sigmoid(P.negative(x)))), x, STABILISING),
-    Rule("log_sigmoid_odds_against",
-        P.log(P.divide(P.sigmoid(P.negative(x)), P.sigmoid(x))), P.negative(x), STABILISING),
-    Rule("exp_share",
-        P.divide(P.exp(u), P.add(P.exp(u), P.exp(v))), P.sigmoid(P.subtract(u, v)), STABILISING),
-    Rule("tanh_spelled",
-        P.divide(P.subtract(P.exp(x), P.exp(P.negative(x))), P.add(P.exp(x), P.exp(P.negative(x)))),
-        P.tanh(x), STABILISING),
-    Rule("softplus_difference",
-        P.subtract(P.softplus(x), P.softplus(P.negative(x))), x, STABILISING),
-    # ---- products and quotients ------------------------------------------------------------------
-    Rule("log_of_reciprocal",
-        P.log(P.divide(1, y)), P.negative(P.log(y)), STABILISING, _nonnegative),
-    Rule("log_exp_over",
-        P.log(P.divide(P.exp(u), y)), P.subtract(u, P.log(y)), STABILISING, _nonnegative),
-    Rule("log_over_exp",
-        P.log(P.divide(y, P.exp(u))), P.subtract(P.log(y), u), STABILISING, _nonnegative),
-    Rule("log_times_exp",
-        P.log(P.multiply(P.exp(u), y)), P.add(u, P.log(y)), STABILISING, _nonnegative),
-    Rule("log_prod",          P.log(P.prod(x)),                    _log_prod, STABILISING),
+    Rule("log_odds_difference", P.subtract(P.log(x), P.log1p(P.negative(x))), P.logit(x),
+        STABILISING),
+    Rule("twice_atanh",     P.subtract(P.log1p(x), P.log1p(P.negative(x))),
+        P.multiply(2, P.atanh(x)), STABILISING),
+    Rule("twice_atanh_quotient", P.log(P.divide(P.add(1, x), P.subtract(1, x))),
+        P.multiply(2, P.atanh(x)), STABILISING),
+    Rule("asinh_spelled",   P.log(P.add(x, P.hypot(1, x))),        P.asinh(x), STABILISING),
+    Rule("acosh_spelled",   P.log(P.add(x, P.sqrt(P.subtract(P.square(x), 1)))), P.acosh(x),
+        STABILISING),
+    # ---- powers ----------------------------------------------------------------------------------
+    Rule("power_of_e",      P.pow(c, x),                           P.exp(x), STABILISING, _is_e),
+    Rule("power_of_two",    P.pow(2, x),                           P.exp2(x), ROUNDING,
+        lambda m: m.node.dtype.kind == "f"),
+    Rule("square_of_exp",   P.square(P.exp(u)),                    P.exp(P.multiply(2, u)),
+        STABILISING, _sole_exponential),
+    Rule("sqrt_of_exp",     P.sqrt(P.exp(u)),                      P.exp(P.multiply(0.5, u)),
+        STABILISING),
+    Rule("power_of_known",  P.pow(x, c),                           _power_of_known, STABILISING),
+    Rule("x_log_x",         P.multiply(x, P.log(x)),               P.xlogy(x, x), FINITE_ONLY),
+    # ---- logarithms of products ------------------------------------------------------------------
+    Rule("log_of_known",
+        Node(PLAIN_LOGS, children=_LAID_OUT | frozenset(_LOGARITHMS)), _log_of_known, STABILISING),
+    Rule("log_of_reciprocal", P.log(P.divide(1, x)),               P.negative(P.log(x)),
+        STABILISING, _nonnegative),
+    Rule("log_of_either",
+        Node(PLAIN_LOGS, children=frozenset((e.multiply, e.divide))), _log_of_either, STABILISING),
+    Rule("log_of_magnitude", P.log(P.abs(x)),                      _log_of_magnitude, STABILISING),
+    Rule("log_prod",        P.log(P.prod(x)),                      _log_prod, STABILISING),
     Rule("log_square",
         P.log(P.square(x)), lambda m: 2 * f.log(f.abs(m.x)), STABILISING),
-    Rule("log_of_indexed",
-        Node(frozenset((e.log,)), children=_INDEXED), _log_of_indexed, STABILISING),
-    Rule("log_of_either",
-        Node(frozenset((e.log,)), children=frozenset((e.multiply, e.divide))), _log_of_either,
+    Rule("log_sqrt",        P.log(P.sqrt(x)),                      P.multiply(0.5, P.log(x)),
         STABILISING),
+    Rule("log_of_power",
+        Node(PLAIN_LOGS, children=frozenset((e.power,))), _log_of_power, STABILISING),
     Rule("log_of_where",
         Node(frozenset((e.log,)), children=frozenset((e.where,))), _log_of_where, STABILISING),
 )

@@ -60,7 +60,10 @@ def _static_size(m: Match) -> Tensor | None:
     return size_value(dim, m.node.dtype) if isinstance(dim, int) else None
 
 
-def _cast_size(m: Match) -> Tensor:
+def _cast_size(m: Match) -> Tensor | None:
+    """A size in another dtype, where every size is a number of it."""
+    if m.node.dtype.kind != "f" and m.node.dtype.itemsize < 8:
+        return None
     return size_value(m.node.inputs[0].attrs["dim"], m.node.dtype)
 
 

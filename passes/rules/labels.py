@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from symgraph import functions as f
 from symgraph.functions.creation import iota
-from symgraph.functions.variables import size_value
+from symgraph.functions.variables import number, size_value
 from symgraph.ops import elementwise as e
 from symgraph.ops import index, leaves
 from symgraph.ops import reduction as r
+from symgraph.ops import shape as s
 from symgraph.passes.facts import one_hot_axes
+from symgraph.passes.rules.coefficients import negated
 from symgraph.passes.rules.explog import stable_log
 from symgraph.passes.rules.layout import constant_along, is_one, reshaped
 from symgraph.passes.rules.pattern import Node, P, Var, literal_of
-from symgraph.passes.rules.rule import EXACT, ROUNDING, STABILISING, Match, Rule
+from symgraph.passes.rules.rule import EXACT, FINITE_ONLY, ROUNDING, STABILISING, Match, Rule
 from symgraph.sizes import Dim
 from symgraph.tensor import Tensor, apply
 
-__all__ = ["LABELS"]
+__all__ = ["LABELS", "picked_rows"]
 
 a, t, x = Var("a"), Var("t"), Var("x")
 
@@ -37,29 +40,37 @@ def _row_place(i: Tensor, rank: int) -> int | None:
     return (places[0] if places else i.ndim - 1) + rank - i.ndim
 
 
-def _rows(node: Tensor) -> tuple[int, Tensor, tuple[int, ...]] | None:
-    """For a write that meets every row once: the axis along which it picks, the labels, the rows'
-    places.
+def _rows(
+    node: Tensor, indices: Sequence[Tensor], met: tuple[Dim, ...]
+) -> tuple[int, Tensor, tuple[int, ...]] | None:
+    """Where indices meet every row of ``node``'s first input once: the axis along which they pick,
+    the labels, and the rows' places in the shape ``met`` of the elements.
     """
-    base, updates, *indices = node.inputs
-    axes, rank = node.attrs["axes"], updates.ndim
+    base, axes, rank = node.inputs[0], node.attrs["axes"], len(met)
     if sorted(axes) != list(range(base.ndim)) or base.ndim < 2:
         return None
     places: dict[int, int] = {}
     picks: list[tuple[int, Tensor]] = []
     for axis, i in zip(axes, indices, strict=True):
         place = _row_place(i, rank)
-        whole = place is not None and i.size == base.shape[axis] and updates.shape[place] == i.size
+        whole = place is not None and i.size == base.shape[axis] and met[place] == i.size
         if whole and place is not None and place not in places.values():
             places[axis] = place
         else:
             picks.append((axis, i))
     if len(picks) != 1 or any(
-        k not in places.values() and not is_one(d) for k, d in enumerate(updates.shape)
+        k not in places.values() and not is_one(d) for k, d in enumerate(met)
     ):
         return None
     rows = tuple(places[k] for k in range(base.ndim) if k != picks[0][0])
     return *picks[0], rows
+
+
+def picked_rows(x: Tensor) -> tuple[int, Tensor, tuple[int, ...]] | None:
+    """For a gather of one element from each row: the axis of the picks, the labels, the rows'
+    places.
+    """
+    return _rows(x, x.inputs[1:], x.shape) if x.op is index.gather else None
 
 
 def _along_rows(x: Tensor, rank: int, rows: tuple[int, ...], axis: int) -> Tensor:
@@ -77,12 +88,12 @@ def _one_hot_write(m: Match) -> Tensor | None:
     base, updates = m.node.inputs[:2]
     if literal_of(base) != 0:
         return None
-    found = _rows(m.node)
+    found = _rows(m.node, m.node.inputs[2:], updates.shape)
     if found is None:
         return None
     axis, labels, rows = found
     line = iota(base.shape[axis])
-    checked = apply(index.gather, (line, labels), (("axes", (0,)),))
+    checked = _in_range_of(line, labels)
     spread = (
         f.expand_dims(line, tuple(range(1, base.ndim - axis))) if axis < base.ndim - 1 else line
     )
@@ -94,6 +105,14 @@ def _one_hot_write(m: Match) -> Tensor | None:
     else:
         value = _along_rows(updates, updates.ndim, rows, axis)
     return f.where(hot, value, f.constant(0, m.node.dtype))
+
+
+def _in_range_of(line: Tensor, labels: Tensor) -> Tensor:
+    """The labels, checked as an index is, and counted from the front."""
+    if labels.op is s.expand_dims:
+        inner = apply(index.gather, (line, labels.inputs[0]), (("axes", (0,)),))
+        return f.expand_dims(inner, labels.attrs["axes"])
+    return apply(index.gather, (line, labels), (("axes", (0,)),))
 
 
 # ---- sums of one-hot rows ------------------------------------------------------------------------
@@ -126,17 +145,83 @@ def _rows_inside(labels: Tensor, n: Dim, axis: int, rank: int) -> Tensor:
     return reshaped(reshaped(inside, lead), kept)
 
 
-def _sum_picked(m: Match) -> Tensor | None:
-    """The sum of a row that holds one value at a label in range is that value."""
+def _sum_weighted(m: Match) -> Tensor | None:
+    """A finite weight of each row times a one-hot row adds up to the weight."""
     found = one_hot_axes(m.t)
     if found is None or m.node.attrs["axis"] != (found[0],) or m.t.shape != m.node.inputs[0].shape:
         return None
     axis, labels, n = found
-    if not m.facts.in_range(labels, n) or not constant_along(m.a, (axis,), m.t.ndim):
+    if not constant_along(m.a, (axis,), m.t.ndim) or not m.facts.in_range(labels, n):
         return None
-    lead = (1,) * (m.t.ndim - m.a.ndim) + m.a.shape
-    kept = tuple(d for k, d in enumerate(lead) if k != axis)
-    return reshaped(reshaped(m.a, lead), kept)
+    return _row_value(m.a, axis, m.t.ndim)
+
+
+def _row_value(a: Tensor, axis: int, rank: int) -> Tensor:
+    """The value of each row, without the axis that counts, along which it is constant."""
+    lead = (1,) * (rank - a.ndim) + a.shape
+    return reshaped(reshaped(a, lead), tuple(d for k, d in enumerate(lead) if k != axis))
+
+
+def _sum_picked(m: Match) -> Tensor | None:
+    """The sum of a row that holds one value at its label is that value; 0 for a label out of
+    range.
+    """
+    found = one_hot_axes(m.t)
+    if found is None or m.node.attrs["axis"] != (found[0],) or m.t.shape != m.node.inputs[0].shape:
+        return None
+    axis, labels, n = found
+    if not constant_along(m.a, (axis,), m.t.ndim):
+        return None
+    value = _row_value(m.a, axis, m.t.ndim)
+    if m.facts.in_range(labels, n):
+        return value
+    return f.where(_rows_inside(labels, n, axis, m.t.ndim), value, number(0, m.node.dtype))
+
+
+# ---- one-hot rows, however they are spelled ------------------------------------------------------
+
+
+def _row_of_identity(m: Match) -> Tensor | None:
+    """Rows of an identity matrix at labels are one-hot rows, with the same check of the labels."""
+    matrix, *indices = m.node.inputs
+    if m.node.attrs["axes"] != (0,) or matrix.ndim != 2 or not _is_identity(matrix):
+        return None
+    (labels,) = indices
+    if labels.dtype.kind == "u" and labels.dtype.itemsize == 8:
+        return None
+    return f.one_hot(labels, matrix.shape[0], dtype=m.node.dtype)
+
+
+def _is_identity(x: Tensor) -> bool:
+    if x.shape[0] != x.shape[1]:
+        return False
+    if x.op is leaves.constant:
+        value = x.attrs["value"]
+        first = value.size == 0 or value[0, 0] == 1
+        return bool(first and np.array_equal(value, np.eye(len(value))))
+    compared = x.inputs[0] if x.op is e.astype else x
+    found = one_hot_axes(compared)
+    return found is not None and found[0] == 1 and _row_place(found[1], 2) == 0
+
+
+def _hot(m: Match) -> bool:
+    return one_hot_axes(m.t) is not None
+
+
+def _picked_scale(m: Match) -> Tensor | None:
+    """A scalar, or a finite weight of each row, at each label scales the one-hot rows."""
+    if literal_of(m.a) == 1:
+        return None
+    if not m.facts.safe_scale(m.a, m.node.shape) and not _finite_weight(m):
+        return None
+    return f.multiply(m.a, f.astype(m.t, m.node.dtype))
+
+
+def _finite_weight(m: Match) -> bool:
+    found = one_hot_axes(m.t)
+    if found is None or m.t.shape != m.node.shape:
+        return False
+    return constant_along(m.a, (found[0],), m.t.ndim) and m.facts.finite(m.a)
 
 
 def _log_of_picked(m: Match) -> Tensor | None:
@@ -162,6 +247,14 @@ def _log_of_picked(m: Match) -> Tensor | None:
     return f.where(_rows_inside(labels, n, axis, m.t.ndim), picked, nothing)
 
 
+def _picked_sign(m: Match) -> Tensor | None:
+    """The sign of a literal factor rises, too."""
+    new = negated(m.y)
+    return None if new is None else f.negative(f.where(m.t, new, number(0, m.node.dtype)))
+
+
+PICKS = frozenset((index.gather,))
+
 # fmt: off
 LABELS: tuple[Rule, ...] = (
     Rule("one_hot_write", Node(frozenset((index.scatter_add,))), _one_hot_write, ROUNDING),
@@ -170,6 +263,19 @@ LABELS: tuple[Rule, ...] = (
         P.log(P.sum(P.where(t, x, 0))), _log_of_picked, STABILISING),
     Rule("log_of_picked_product",
         P.log(P.sum(P.multiply(P.astype(t), x))), _log_of_picked, STABILISING),
+    Rule("one_hot_weighted_sum",
+        P.sum(P.multiply(a, P.astype(t))), _sum_weighted, FINITE_ONLY,
+        sound=lambda m: m.facts.finite(m.a)),
     Rule("picked_sum",    P.sum(P.where(t, a, 0)),               _sum_picked,    ROUNDING),
+    Rule("picked_scale",  P.where(t, a, 0),                      _picked_scale,  ROUNDING, _hot),
+    Rule("picked_negative",
+        P.where(t, P.negative(a), 0), P.negative(P.where(t, a, 0)), ROUNDING, _hot),
+    Rule("picked_negative_scale",
+        P.where(t, P.multiply(x, a).named("y"), 0), _picked_sign, ROUNDING, _hot),
+    Rule("where_minus_one_zero",
+        P.where(t, -1, 0), lambda m: f.negative(f.astype(m.t, m.node.dtype)), ROUNDING),
+    Rule("row_of_identity",
+        Node(PICKS, children=frozenset((leaves.constant, e.astype, e.equal)), arity=2),
+        _row_of_identity, EXACT),
 )
 # fmt: on

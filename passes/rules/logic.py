@@ -14,7 +14,7 @@ from symgraph.types import DType
 __all__ = ["LOGIC"]
 
 a, b, d, x, y = Var("a"), Var("b"), Var("d"), Var("x"), Var("y")
-t = Var("t")
+s, t = Var("s"), Var("t")
 
 
 def _truth(value: bool) -> Tensor:
@@ -37,7 +37,11 @@ def _direct_cast(m: Match) -> Tensor | None:
 
 
 def _cast_condition(m: Match) -> Tensor:
-    return apply(e.astype, (m.t,), (("dtype", m.node.dtype),))
+    return _converted(m, m.t)
+
+
+def _converted(m: Match, x: Tensor) -> Tensor:
+    return apply(e.astype, (x,), (("dtype", m.node.dtype),))
 
 
 def _integers(m: Match) -> bool:
@@ -54,6 +58,12 @@ LOGIC: tuple[Rule, ...] = (
     Rule("where_again_true", P.where(t, P.where(t, a, b), d),      P.where(t, a, d), EXACT),
     Rule("where_again_false", P.where(t, d, P.where(t, a, b)),     P.where(t, d, b), EXACT),
     Rule("where_one_zero", P.where(t, 1, 0),                       _cast_condition, EXACT),
+    Rule("where_and",      P.where(t, s, False),                   P.logical_and(t, s), EXACT),
+    Rule("where_or",       P.where(t, True, s),                    P.logical_or(t, s), EXACT),
+    Rule("where_not_and",
+        P.where(t, False, s), P.logical_and(P.logical_not(t), s), EXACT),
+    Rule("where_not_or",
+        P.where(t, s, True), P.logical_or(P.logical_not(t), s), EXACT),
     # ---- logic -----------------------------------------------------------------------------------
     Rule("and_true",       P.logical_and(t, True),                 t, EXACT),
     Rule("and_false",      P.logical_and(t, False),                lambda m: _truth(False), EXACT),
@@ -63,6 +73,26 @@ LOGIC: tuple[Rule, ...] = (
     Rule("xor_true",       P.logical_xor(t, True),                 P.logical_not(t), EXACT),
     Rule("and_not",        P.logical_and(t, P.logical_not(t)),     lambda m: _truth(False), EXACT),
     Rule("or_not",         P.logical_or(t, P.logical_not(t)),      lambda m: _truth(True), EXACT),
+    Rule("xor_same",       P.logical_xor(t, t),                    lambda m: _truth(False), EXACT),
+    Rule("xor_not",        P.logical_xor(t, P.logical_not(t)),     lambda m: _truth(True), EXACT),
+    Rule("xor_nots",
+        P.logical_xor(P.logical_not(s), P.logical_not(t)), P.logical_xor(s, t), EXACT),
+    Rule("and_of_nots",
+        P.logical_and(P.logical_not(s), P.logical_not(t)), P.logical_not(P.logical_or(s, t)),
+        EXACT),
+    Rule("or_of_nots",
+        P.logical_or(P.logical_not(s), P.logical_not(t)), P.logical_not(P.logical_and(s, t)),
+        EXACT),
+    Rule("and_absorbs",    P.logical_and(t, P.logical_or(t, s)),   t, EXACT),
+    Rule("or_absorbs",     P.logical_or(t, P.logical_and(t, s)),   t, EXACT),
+    Rule("and_repeats",
+        P.logical_and(t, P.logical_and(t, s)), P.logical_and(t, s), EXACT),
+    Rule("or_repeats",
+        P.logical_or(t, P.logical_or(t, s)), P.logical_or(t, s), EXACT),
+    Rule("and_excludes",
+        P.logical_and(t, P.logical_or(P.logical_not(t), s)), P.logical_and(t, s), EXACT),
+    Rule("or_excludes",
+        P.logical_or(t, P.logical_and(P.logical_not(t), s)), P.logical_or(t, s), EXACT),
     # ---- comparison ------------------------------------------------------------------------------
     Rule("not_equal",      P.logical_not(P.equal(x, y)),           P.not_equal(x, y), EXACT),
     Rule("not_unequal",    P.logical_not(P.not_equal(x, y)),       P.equal(x, y), EXACT),
@@ -80,6 +110,9 @@ LOGIC: tuple[Rule, ...] = (
         P.isinf(x), lambda m: _truth(False), EXACT, _integers),
     # ---- conversion ------------------------------------------------------------------------------
     Rule("astype_chain",   P.astype(P.astype(x)),                  _direct_cast, EXACT),
+    Rule("astype_trunc",
+        P.astype(P.trunc(x)), lambda m: _converted(m, m.x), EXACT,
+        lambda m: m.node.dtype.kind in "iu"),
     Rule("astype_same",
         P.astype(x), x, EXACT, lambda m: m.x.dtype == m.node.dtype),
 )

@@ -4,15 +4,17 @@ them.
 
 from __future__ import annotations
 
-from symgraph.functions import expand_dims
+from symgraph.functions import expand_dims, permute_dims, squeeze
 from symgraph.functions.shape import slice_node
+from symgraph.ops import OPS, leaves
 from symgraph.ops import elementwise as e
-from symgraph.ops import leaves
 from symgraph.ops import shape as s
 from symgraph.passes.rebuild import rebuilt
 from symgraph.passes.rules.layout import is_one, reshaped
 from symgraph.passes.rules.pattern import Node, P, Var
-from symgraph.passes.rules.rule import EXACT, NORMWISE, Match, Rule
+from symgraph.passes.rules.regions import groups, matching_axis
+from symgraph.passes.rules.rule import EXACT, Match, Rule
+from symgraph.sizes import Dim
 from symgraph.tensor import Tensor, apply
 from symgraph.types import broadcast_shapes
 
@@ -22,6 +24,9 @@ a, x = Var("a"), Var("x")
 
 SAME_ORDER = frozenset((s.reshape, s.expand_dims, s.squeeze))
 MOVES = SAME_ORDER | {s.permute_dims}
+#: what element-wise operations sink below; integer indexing (slice, then squeeze) stays below them
+SPREADING = MOVES - {s.squeeze}
+ELEMENTWISE = frozenset(op for op in OPS.values() if "elementwise" in op.traits)
 STRETCH = frozenset((s.broadcast_to,))
 RISING = frozenset((e.negative, e.logical_not))
 
@@ -53,6 +58,23 @@ def _permute_in_order(m: Match) -> Tensor | None:
     shape = m.x.shape
     moving = [k for k in m.node.attrs["axes"] if not is_one(shape[k])]
     return reshaped(m.x, m.node.shape) if moving == sorted(moving) else None
+
+
+def _permute_expanded(m: Match) -> Tensor:
+    """Axes of size 1 come last: what is permuted is what has elements to move."""
+    added, order = m.node.inputs[0].attrs["axes"], m.node.attrs["axes"]
+    kept = [k for k in order if k not in added]
+    rank = sorted(kept)
+    moved = permute_dims(m.x, [rank.index(k) for k in kept])
+    return expand_dims(moved, tuple(k for k, p in enumerate(order) if p in added))
+
+
+def _squeeze_permuted(m: Match) -> Tensor:
+    """And they go first."""
+    order, gone = m.node.inputs[0].attrs["axes"], m.node.attrs["axes"]
+    kept = [p for k, p in enumerate(order) if k not in gone]
+    rank = sorted(kept)
+    return permute_dims(squeeze(m.x, tuple(order[k] for k in gone)), [rank.index(k) for k in kept])
 
 
 def _slice_chain(m: Match) -> Tensor | None:
@@ -112,6 +134,38 @@ def _broadcast_expanded(m: Match) -> Tensor | None:
     return _stretched(expand_dims(m.x, inside) if inside else m.x, m)
 
 
+def _broadcast_permuted(m: Match) -> Tensor:
+    """Axes moved in a stretched value: move those of what is stretched."""
+    wide = reshaped(m.x, (1,) * (m.node.ndim - m.x.ndim) + m.x.shape)
+    return _stretched(permute_dims(wide, m.node.attrs["axes"]), m)
+
+
+def _broadcast_squeezed(m: Match) -> Tensor | None:
+    extra = m.node.inputs[0].ndim - m.x.ndim
+    gone = tuple(k - extra for k in m.node.attrs["axes"] if k >= extra)
+    if not all(is_one(m.x.shape[k]) for k in gone):
+        return None
+    return _stretched(squeeze(m.x, gone) if gone else m.x, m)
+
+
+def _broadcast_reshaped(m: Match) -> Tensor | None:
+    """Where only repeated elements are laid out anew, repeat them so."""
+    old, new = m.node.inputs[0].shape, m.node.shape
+    have = (1,) * (len(old) - m.x.ndim) + m.x.shape
+    runs = groups(old, new)
+    if runs is None:
+        return None
+    shape: list[Dim] = [1] * len(new)
+    for before, after in runs:
+        if all(is_one(have[k]) for k in before):
+            continue
+        pair = matching_axis((before, after), old, new)
+        if pair is None:
+            return None
+        shape[pair[1]] = have[pair[0]]
+    return _stretched(reshaped(m.x, tuple(shape)), m)
+
+
 def _broadcast_implicit(m: Match) -> Tensor | None:
     """Element-wise operations stretch by themselves; what is left to stretch is their result."""
     inputs = m.node.inputs
@@ -144,14 +198,41 @@ def _below_move(m: Match) -> Tensor | None:
 
 
 def _both_below_move(m: Match) -> Tensor | None:
-    """Two operands laid out in the same way are combined before they are laid out."""
-    first, second = m.node.inputs
-    (a,), (b,) = first.inputs, second.inputs
-    if first.op is not second.op or first.attrs != second.attrs or a.ndim != b.ndim:
+    """Operands laid out in the same way are combined before they are laid out."""
+    first, *rest = m.node.inputs
+    inner = first.inputs[0]
+    if not rest:
         return None
-    if first.op is s.reshape and a.shape != b.shape:
+    for other in rest:
+        (b,) = other.inputs
+        if first.op is not other.op or first.attrs != other.attrs or inner.ndim != b.ndim:
+            return None
+        if first.op is s.reshape and inner.shape != b.shape:
+            return None
+    return rebuilt(first, (rebuilt(m.node, tuple([i.inputs[0] for i in m.node.inputs])),))
+
+
+def _squeeze_sinks(m: Match) -> Tensor | None:
+    """``f(x)[0]`` is ``f(x[0])``: formulas of indexed values stay in one piece."""
+    inner = m.node.inputs[0]
+    if "marker" in inner.op.traits or any(i.ndim not in (0, inner.ndim) for i in inner.inputs):
         return None
-    return rebuilt(first, (rebuilt(m.node, (a, b)),))
+    if inner.op not in RISING and not m.alone(inner):
+        return None
+    squeezed = [rebuilt(m.node, (i,)) if i.ndim else i for i in inner.inputs]
+    return rebuilt(inner, tuple(squeezed))
+
+
+def _scalar_below_move(m: Match) -> Tensor | None:
+    """Scalars go with every layout."""
+    moved = [i for i in m.node.inputs if i.ndim]
+    if len(moved) != 1 or m.node.op is e.multiply or moved[0].op not in SPREADING:
+        return None
+    (move,) = moved
+    if not move.inputs[0].ndim:
+        return None
+    inner = rebuilt(m.node, tuple([i.inputs[0] if i.ndim else i for i in m.node.inputs]))
+    return rebuilt(move, (inner,))
 
 
 def _sign_above(m: Match) -> Tensor:
@@ -169,24 +250,6 @@ def _scale_above(m: Match) -> Tensor | None:
     return apply(e.multiply, (factor, rebuilt(m.node, (rest,))))
 
 
-def _sum_permuted(m: Match) -> Tensor | None:
-    """Sum the axes where they are, if what is left is in order."""
-    axes, gone = m.node.inputs[0].attrs["axes"], m.node.attrs["axis"]
-    kept = [p for k, p in enumerate(axes) if k not in gone]
-    if kept != sorted(kept):
-        return None
-    return apply(m.node.op, (m.x,), (("axis", tuple(sorted(axes[k] for k in gone))),))
-
-
-def _sum_expanded(m: Match) -> Tensor:
-    """Reducing an axis of size 1 only takes it away."""
-    added, gone = m.node.inputs[0].attrs["axes"], m.node.attrs["axis"]
-    places = [k for k in range(m.node.inputs[0].ndim) if k not in added]
-    axis = tuple(places.index(k) for k in gone if k not in added)
-    inner = apply(m.node.op, (m.x,), (("axis", axis),)) if axis else m.x
-    return reshaped(inner, m.node.shape)
-
-
 LINEAR_MOVES = MOVES | {s.slice_}
 
 # fmt: off
@@ -200,6 +263,10 @@ MOVING: tuple[Rule, ...] = (
         P.permute_dims(P.permute_dims(x)), _permute_chain, EXACT),
     Rule("permute_in_order",
         P.permute_dims(x), _permute_in_order, EXACT),
+    Rule("permute_expanded",
+        P.permute_dims(P.expand_dims(x)), _permute_expanded, EXACT),
+    Rule("squeeze_permuted",
+        P.squeeze(P.permute_dims(x)), _squeeze_permuted, EXACT),
     Rule("slice_chain",
         P.slice(P.slice(x)), _slice_chain, EXACT),
     Rule("slice_whole",
@@ -219,20 +286,25 @@ MOVING: tuple[Rule, ...] = (
         Node(LINEAR_MOVES, children=STRETCH), _scalar_moved, EXACT),
     Rule("broadcast_expanded",
         P.expand_dims(P.broadcast_to(x)), _broadcast_expanded, EXACT),
+    Rule("broadcast_permuted",
+        P.permute_dims(P.broadcast_to(x)), _broadcast_permuted, EXACT),
+    Rule("broadcast_squeezed",
+        P.squeeze(P.broadcast_to(x)), _broadcast_squeezed, EXACT),
+    Rule("broadcast_reshaped",
+        P.reshape(P.broadcast_to(x)), _broadcast_reshaped, EXACT),
     Rule("broadcast_implicit",
         Node(trait="elementwise", children=STRETCH), _broadcast_implicit, EXACT),
     # ---- sinking and rising ----------------------------------------------------------------------
     Rule("unary_below_move",
-        Node(trait="elementwise", children=MOVES, arity=1), _below_move, EXACT),
+        Node(trait="elementwise", children=SPREADING, arity=1), _below_move, EXACT),
     Rule("both_below_move",
-        Node(trait="elementwise", children=MOVES, every=True, arity=2), _both_below_move, EXACT),
+        Node(trait="elementwise", children=SPREADING, every=True), _both_below_move, EXACT),
+    Rule("scalar_below_move",
+        Node(trait="elementwise", children=SPREADING, arity=2), _scalar_below_move, EXACT),
+    Rule("squeeze_sinks",
+        Node(frozenset((s.squeeze,)), children=ELEMENTWISE), _squeeze_sinks, EXACT),
     Rule("sign_above",         Node(LINEAR_MOVES, children=RISING), _sign_above, EXACT),
     Rule("scale_above",
         Node(LINEAR_MOVES, children=frozenset((e.multiply,))), _scale_above, EXACT),
-    # ---- reductions of moved values --------------------------------------------------------------
-    Rule("sum_permuted",
-        P.sum(P.permute_dims(x)), _sum_permuted, NORMWISE),
-    Rule("sum_expanded",
-        P.sum(P.expand_dims(x)), _sum_expanded, NORMWISE),
 )
 # fmt: on

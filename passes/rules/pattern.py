@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,9 +20,9 @@ from symgraph.ops import OPS, leaves, shape
 from symgraph.tensor import Tensor, apply
 
 __all__ = [
-    "Call", "Const", "Literal", "Node", "P", "Pattern", "Template", "Var", "build", "call",
-    "could_match",
-    "literal_of", "matcher", "variants",
+    "Call", "Const", "Kind", "Literal", "Node", "P", "Pattern", "Template", "Tree", "Var",
+    "builder", "call", "could_match", "literal_of", "marks_of", "matcher", "may_match",
+    "near_input", "numbers_in", "some_input", "variants",
 ]  # fmt: skip
 
 Env = dict[str, Tensor]
@@ -78,6 +78,34 @@ class Node:
     arity: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The top of a tree of ``ops``, whose inner nodes have no other users.
+
+    It is offered when something else uses the top, if an input of the top is made by one of
+    ``ops`` or of ``near``, once one of ``needs`` has been met in the graph, and if it has one of
+    these ``kinds`` of dtype. What is left out is not asked.
+    """
+
+    ops: frozenset[Op]
+    near: frozenset[Op] = frozenset()
+    needs: frozenset[Op] = frozenset()
+    kinds: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """What is seen of a node at a glance; a set of rules keeps one object for each kind.
+
+    ``op`` makes the node, ``ops`` make its inputs. ``marks`` are those numbers of the rules that a
+    literal holds, as text; None for what is no literal.
+    """
+
+    op: Op
+    ops: tuple[Op, ...]
+    marks: frozenset[str] | None = None
+
+
 Pattern = Var | Const | Literal | Call
 Template = Pattern
 
@@ -129,10 +157,29 @@ def literal_of(node: Tensor) -> Number | None:
 
 def _is_literal(node: Tensor, wanted: Number) -> bool:
     value = literal_of(node)
-    if value is None or isinstance(value, bool) != isinstance(wanted, bool) or value != wanted:
+    return value is not None and _same(value, wanted)
+
+
+def _same(value: Number, wanted: Number) -> bool:
+    if isinstance(value, bool) != isinstance(wanted, bool) or value != wanted:
         return False
     signed = value == 0 and isinstance(value, float)
     return not signed or math.copysign(1, value) == math.copysign(1, wanted)
+
+
+def numbers_in(pattern: Pattern | Node | Tree) -> list[Number]:
+    """The numbers that a left side asks for."""
+    if isinstance(pattern, Literal):
+        return [pattern.value]
+    return [n for a in pattern.args for n in numbers_in(a)] if isinstance(pattern, Call) else []
+
+
+def marks_of(node: Tensor, numbers: Mapping[Number, list[Number]]) -> frozenset[str] | None:
+    """Which of some numbers a literal holds, as :class:`Kind` tells it; None for no literal."""
+    value = literal_of(node)
+    if value is None:
+        return None
+    return frozenset([repr(n) for n in numbers.get(value, ()) if _same(value, n)])
 
 
 # ---- matching ------------------------------------------------------------------------------------
@@ -176,12 +223,32 @@ def _child_fits(arg: Pattern, op: Op) -> bool:
     return isinstance(arg, Var) or op in _CONSTANT_OPS
 
 
+def may_match(pattern: Pattern | Node, inputs: tuple[Kind, ...]) -> bool:
+    """Whether what :func:`could_match` by operations fits inputs of these kinds."""
+    if isinstance(pattern, Node):
+        return True
+    assert isinstance(pattern, Call)
+    same: dict[str, Kind] = {}
+    return all(
+        same.setdefault(arg.name, kind) is kind if isinstance(arg, Var) else _kind_fits(arg, kind)
+        for arg, kind in zip(pattern.args, inputs, strict=True)
+    )
+
+
+def _kind_fits(arg: Pattern, kind: Kind) -> bool:
+    if isinstance(arg, Call):
+        return could_match(arg, kind.op, kind.ops)
+    if kind.marks is None:
+        return False
+    return not isinstance(arg, Literal) or repr(arg.value) in kind.marks
+
+
 Matcher = Callable[[Tensor, Env], bool]
 
 
-def matcher(pattern: Pattern | Node) -> Matcher:
+def matcher(pattern: Pattern | Node | Tree) -> Matcher:
     """A function that matches one variant against a node and fills in the variables."""
-    if isinstance(pattern, Node):
+    if isinstance(pattern, (Node, Tree)):
         return lambda node, env: True
     if isinstance(pattern, Var):
         return _bind(pattern.name)
@@ -208,25 +275,102 @@ def _bind_literal(name: str) -> Matcher:
 
 
 def _match_call(pattern: Call) -> Matcher:
+    """A matcher of an operation, made for the number of its operands."""
     op, name, subs = pattern.op, pattern.name, [matcher(a) for a in pattern.args]
+    if name is not None:
+        return _match_named(_match_call(replace(pattern, name=None)), name)
+    if len(subs) == 1:
+        return _match_one(op, subs[0])
+    if len(subs) == 2:
+        first, second = pattern.args
+        if isinstance(first, Var) and isinstance(second, Var):
+            if first == second:
+                return _match_same(op, first.name)
+            return _match_variables(op, first.name, second.name)
+        return _match_two(op, subs[0], subs[1])
+    return _match_many(op, subs)
 
+
+def _match_named(inner: Matcher, name: str) -> Matcher:
+    def match(node: Tensor, env: Env) -> bool:
+        return inner(node, env) and env.setdefault(name, node) is node
+
+    return match
+
+
+def _match_one(op: Op, sub: Matcher) -> Matcher:
+    return lambda node, env: node.op is op and sub(node.inputs[0], env)
+
+
+def _match_two(op: Op, first: Matcher, second: Matcher) -> Matcher:
     def match(node: Tensor, env: Env) -> bool:
         if node.op is not op:
             return False
-        if name is not None and env.setdefault(name, node) is not node:
+        a, b = node.inputs
+        return first(a, env) and second(b, env)
+
+    return match
+
+
+def _match_variables(op: Op, one: str, other: str) -> Matcher:
+    def match(node: Tensor, env: Env) -> bool:
+        if node.op is not op:
+            return False
+        a, b = node.inputs
+        return env.setdefault(one, a) is a and env.setdefault(other, b) is b
+
+    return match
+
+
+def _match_same(op: Op, name: str) -> Matcher:
+    def match(node: Tensor, env: Env) -> bool:
+        if node.op is not op:
+            return False
+        a, b = node.inputs
+        return a is b and env.setdefault(name, a) is a
+
+    return match
+
+
+def _match_many(op: Op, subs: list[Matcher]) -> Matcher:
+    def match(node: Tensor, env: Env) -> bool:
+        if node.op is not op:
             return False
         return all(sub(i, env) for sub, i in zip(subs, node.inputs, strict=True))
 
     return match
 
 
+# ---- cheap looks ---------------------------------------------------------------------------------
+
+
+def some_input(ops: Iterable[Op]) -> Callable[[tuple[Kind, ...]], bool]:
+    """Whether one of the operations makes an input."""
+    wanted = frozenset(ops)
+    return lambda kinds: any(k.op in wanted for k in kinds)
+
+
+def near_input(ops: Iterable[Op]) -> Callable[[tuple[Kind, ...]], bool]:
+    """Whether one of the operations makes an input or the input of one."""
+    wanted = frozenset(ops)
+    return lambda kinds: any(k.op in wanted or not wanted.isdisjoint(k.ops) for k in kinds)
+
+
 # ---- templates -----------------------------------------------------------------------------------
 
 
-def build(template: Template, env: Mapping[str, Tensor], like: Tensor) -> Tensor:
-    """The node a template stands for; literals take the dtype of ``like``."""
+Builder = Callable[[Mapping[str, Tensor], Tensor], Tensor]
+
+
+def builder(template: Template) -> Builder:
+    """A function that makes the node a template stands for, of the variables and the node to
+    replace; literals take the dtype of the latter.
+    """
     if isinstance(template, (Var, Const)):
-        return env[template.name]
+        name = template.name
+        return lambda env, like: env[name]
     if isinstance(template, Literal):
-        return number(template.value, like.dtype)
-    return apply(template.op, tuple([build(a, env, like) for a in template.args]))
+        value = template.value
+        return lambda env, like: number(value, like.dtype)
+    op, parts = template.op, [builder(a) for a in template.args]
+    return lambda env, like: apply(op, tuple([part(env, like) for part in parts]))

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from symgraph.passes.facts import Facts
-from symgraph.passes.rules.pattern import Env, Node, Pattern, Template, build
+from symgraph.passes.rules.pattern import Env, Kind, Node, Pattern, Template, Tree, builder
+from symgraph.passes.rules.users import Users
 from symgraph.tensor import Tensor
 
+Found = TypeVar("Found")
+
 __all__ = [
-    "CONTRACTS", "EXACT", "FINITE_ONLY", "NORMWISE", "ROUNDING", "STABILISING", "Condition",
-    "Match", "Rule",
+    "CONTRACTS", "EXACT", "FINITE_ONLY", "NORMWISE", "ROUNDING", "STABILISING", "Build",
+    "Condition", "Look", "Match", "Rule", "RuleWarning",
 ]  # fmt: skip
 
 #: Bit for bit on every input, signed zeros and infinities included (any NaN equals any NaN).
@@ -31,13 +35,32 @@ FINITE_ONLY = "finite-only"
 CONTRACTS = (EXACT, ROUNDING, STABILISING, NORMWISE, FINITE_ONLY)
 
 
+class RuleWarning(RuntimeWarning):
+    """Rules of this package undo one another, or fire without end; rewriting stopped there."""
+
+
 class Match:
     """A node that a left side fits: its variables as attributes, and the facts known of them."""
 
-    __slots__ = ("env", "facts", "node")
+    __slots__ = ("env", "facts", "node", "users")
 
-    def __init__(self, node: Tensor, env: Env, facts: Facts) -> None:
-        self.node, self.env, self.facts = node, env, facts
+    def __init__(self, node: Tensor, env: Env, facts: Facts, users: Users | None = None) -> None:
+        self.node, self.env, self.facts, self.users = node, env, facts, users
+
+    def alone(self, x: Tensor) -> bool:
+        """Whether nobody but this match uses x, so that rewriting it repeats no work."""
+        return self.users is not None and self.users.alone(x, self.node)
+
+    def only_user(self, x: Tensor) -> bool:
+        """Whether x, which a node of this match uses, has no other users."""
+        return self.users is not None and self.users.count(x) <= 1
+
+    def once(self, key: Any, find: Callable[[], Found]) -> Found:
+        """What ``find`` finds for this node and ``key``, remembered for the next rule."""
+        if self.users is None:
+            return find()
+        found: Found = self.users.once((id(self.node), key), find)
+        return found
 
     def __getattr__(self, name: str) -> Tensor:
         return self.env[name]
@@ -45,6 +68,7 @@ class Match:
 
 Condition = Callable[[Match], bool]
 Build = Callable[[Match], Tensor | None]
+Look = Callable[[tuple[Kind, ...]], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,32 +76,25 @@ class Rule:
     """``left`` becomes ``right`` when ``when`` holds.
 
     ``right`` is a template, or a function of the match that may still decline with None. A
-    finite-only
-    rule also fires in the default pipeline where ``sound`` holds. ``ulps`` bounds the difference
-    of a
-    rounding rule, in units of the last place.
+    finite-only rule also fires in the default pipeline where ``sound`` holds. ``ulps`` bounds the
+    difference of a rounding rule, in units of the last place.
+
+    ``looks`` makes declining cheap: it is asked once for each combination of kinds of inputs
+    whether the rule might fire at all, and may say yes too often.
     """
 
     name: str
-    left: Pattern | Node
+    left: Pattern | Node | Tree
     right: Template | Build
     contract: str
     when: Condition | None = None
     sound: Condition | None = None
     ulps: float = 2
+    looks: Look | None = None
 
-    def apply(self, match: Match, strictly: bool) -> Tensor | None:
-        """The replacement, or None; ``strictly`` asks a finite-only rule for its ``sound``
-        condition.
-        """
-        if self.when is not None and not self.when(match):
-            return None
-        if (
-            strictly
-            and self.contract == FINITE_ONLY
-            and not (self.sound is not None and self.sound(match))
-        ):
-            return None
+    def maker(self) -> Build:
+        """The right side as a function of the match."""
         if callable(self.right):
-            return self.right(match)
-        return build(self.right, match.env, match.node)
+            return self.right
+        make = builder(self.right)
+        return lambda match: make(match.env, match.node)

@@ -1,37 +1,32 @@
-"""softmax, log-softmax and log-sum-exp, however they are spelled; and what is left of their
-gradients.
+"""softmax, log-softmax and log-sum-exp, however they are spelled.
 
 A spelled softmax is exp(u) over sum(exp(u)). The sum may be kept, expanded, stretched or transposed
-along; the division may be a product with the reciprocal; u may have its maximum subtracted.
+along; the division may be a product with the reciprocal; either may carry other factors, and the
+exponential may be a power or have weights (see ``exponents``).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from symgraph import functions as f
+from symgraph.functions.variables import number
 from symgraph.ops import elementwise as e
+from symgraph.ops import leaves
 from symgraph.ops import reduction as r
 from symgraph.ops import shape as s
-from symgraph.passes.rebuild import rebuilt
-from symgraph.passes.rules.layout import (
-    Layout,
-    aligned,
-    constant_along,
-    is_one,
-    layout,
-    replay,
-    reshaped,
-    same_values,
-)
-from symgraph.passes.rules.pattern import Const, P, Var, literal_of
-from symgraph.passes.rules.rule import FINITE_ONLY, STABILISING, Match, Rule
+from symgraph.passes.facts import Facts
+from symgraph.passes.rules.exponents import exponent
+from symgraph.passes.rules.layout import Layout, aligned, is_one, layout, replay, reshaped
+from symgraph.passes.rules.pattern import Node, P, Var, literal_of, some_input
+from symgraph.passes.rules.rule import STABILISING, Match, Rule
 from symgraph.tensor import Tensor, apply
 
-__all__ = ["SOFTMAX", "spelled_softmax"]
+__all__ = ["SOFTMAX", "spelled_softmax", "sum_of_exponentials"]
 
-a, b, c, u, x, y = Var("a"), Var("b"), Var("c"), Var("u"), Var("x"), Var("y")
-ONES = Const("ones")
+a, u, x, y = Var("a"), Var("u"), Var("x"), Var("y")
+DEPTH = 4
 
 
 # ---- a value beside its own reduction ------------------------------------------------------------
@@ -74,29 +69,77 @@ def _known(axes: Iterable[int | None]) -> list[int]:
     return [k for k in axes if k is not None]
 
 
-def _sum_of_exp(x: Tensor) -> tuple[Layout, Tensor] | None:
-    """x as a laid out sum of an exponential, and that exponential."""
+def sum_of_exponentials(x: Tensor, facts: Facts) -> tuple[Layout, Tensor] | None:
+    """x as a laid out sum of exponentials, and their exponents."""
     found = layout(x)
     if found.source.op is not r.sum_:
         return None
-    core = layout(found.source.inputs[0]).source
-    return (found, core) if core.op is e.exp else None
+    inside = exponent(found.source.inputs[0], facts)
+    return None if inside is None else (found, inside)
 
 
-def spelled_softmax(value: Tensor, total: Tensor, rank: int) -> Tensor | None:
+# ---- softmax -------------------------------------------------------------------------------------
+
+
+def spelled_softmax(value: Tensor, total: Tensor, rank: int, facts: Facts) -> Tensor | None:
     """value / total, if value is an exponential and total its sum over some axes."""
-    known = _sum_of_exp(total)
-    if known is None:
+    found = layout(total)
+    if found.source.op is not r.sum_:
         return None
-    found, core = known
-    axes = _beside(value, found, core, rank)
-    if not axes:
+    core = layout(found.source.inputs[0]).source
+    if layout(value, core).source is not core:
         return None
-    return replay(value, core, f.softmax(core.inputs[0], axis=axes))
+    axes, inside = _beside(value, found, core, rank), exponent(core, facts)
+    if not axes or inside is None:
+        return None
+    return replay(value, core, f.softmax(inside, axis=axes))
+
+
+def _share(value: Tensor, total: Tensor, m: Match, depth: int) -> Tensor | None:
+    """The same where value has other factors beside the exponential."""
+    found = spelled_softmax(value, total, m.node.ndim, m.facts)
+    if found is not None or not depth:
+        return found
+    if value.op in (e.negative, e.divide):
+        inner = _share(value.inputs[0], total, m, depth - 1)
+        return None if inner is None else apply(value.op, (inner, *value.inputs[1:]))
+    if value.op is e.multiply:
+        for first, second in (value.inputs, value.inputs[::-1]):
+            inner = _share(second, total, m, depth - 1)
+            if inner is not None:
+                return apply(e.multiply, (first, inner))
+    return None
 
 
 def _softmax(m: Match) -> Tensor | None:
-    return spelled_softmax(m.node.inputs[0], m.node.inputs[1], m.node.ndim)
+    """A quotient; the sum may have a factor, too, as a mean has."""
+    value, total = m.node.inputs
+    if layout(total).source.op is r.sum_:
+        return _share(value, total, m, DEPTH)
+    if total.op is not e.multiply:
+        return None
+    for factor, level in (total.inputs, total.inputs[::-1]):
+        if layout(level).source.op is r.sum_:
+            found = _share(value, level, m, DEPTH)
+            if found is not None:
+                return f.divide(found, factor)
+    return None
+
+
+def _exp_over_sum(m: Match) -> Tensor | None:
+    """exp(u) / sum(exp(v)) is exp(u - logsumexp(v))."""
+    known = sum_of_exponentials(m.node.inputs[1], m.facts)
+    above = None if known is None else exponent(m.node.inputs[0], m.facts)
+    if known is None or above is None:
+        return None
+    level = _reduced_as(m.node.inputs[1], *known)
+    return f.exp(f.subtract(above, level))
+
+
+def _reduced_as(total: Tensor, found: Layout, inside: Tensor) -> Tensor:
+    """The log-sum-exp of ``inside``, laid out as ``total`` is."""
+    axis = found.source.attrs["axis"]
+    return replay(total, found.source, f.logsumexp(inside, axis=axis))
 
 
 def _softmax_by_reciprocal(m: Match) -> Tensor | None:
@@ -106,10 +149,108 @@ def _softmax_by_reciprocal(m: Match) -> Tensor | None:
         if quotient.source.op is not e.divide or literal_of(quotient.source.inputs[0]) != 1:
             continue
         total = replay(inverse, quotient.source, quotient.source.inputs[1])
-        found = spelled_softmax(value, total, m.node.ndim)
+        found = spelled_softmax(value, total, m.node.ndim, m.facts)
         if found is not None:
             return found
     return None
+
+
+def _softmax_average(m: Match) -> Tensor | None:
+    """sum(a exp(u)) / sum(exp(u)) is the sum of a times the softmax of u."""
+    axes, total = m.s.attrs["axis"], m.s.inputs[0]
+    inside = exponent(total, m.facts)
+    if inside is None or m.t.attrs["axis"] != axes:
+        return None
+    for weight, value in ((m.a, m.x), (m.x, m.a)):
+        if value is total and m.t.inputs[0].shape == value.shape:
+            return f.sum(f.multiply(weight, f.softmax(inside, axis=axes)), axis=axes)
+    return None
+
+
+def _softmax_mixes(m: Match) -> Tensor | None:
+    """(exp(u) @ a) / sum(exp(u), last axis) is softmax(u) @ a."""
+    if m.node.ndim != m.x.ndim or m.y.ndim != m.x.ndim or not is_one(m.y.shape[-1]):
+        return None
+    found = spelled_softmax(m.x, m.y, m.x.ndim, m.facts)
+    return None if found is None else apply(m.node.inputs[0].op, (found, m.a))
+
+
+# ---- sums by products ----------------------------------------------------------------------------
+
+
+def _all_ones(x: Tensor) -> bool:
+    if x.op is not leaves.constant or x.size == 0:
+        return literal_of(x) == 1
+    value = x.attrs["value"]
+    return bool(value.flat[0] == 1 and (value == 1).all())
+
+
+def _sum_by_matmul(m: Match) -> Tensor | None:
+    """An exponential times a matrix of ones is its sum along rows, or columns; each row alike."""
+    for after in (True, False):
+        x, ones = m.node.inputs if after else m.node.inputs[::-1]
+        if not _all_ones(ones) or exponent(x, m.facts) is None:
+            continue
+        axis, facing = (x.ndim - 1, ones.ndim - 2) if after else (x.ndim - 2, ones.ndim - 1)
+        if x.shape[axis] == ones.shape[facing]:
+            return f.sum(x, axis=axis, keepdims=True)
+    return None
+
+
+def _log_of_column(m: Match) -> Tensor | None:
+    """log of exponentials times one column of literal weights: a weighted sum."""
+    weights = m.y
+    if weights.op is not leaves.constant or not is_one(weights.shape[-1]) or weights.ndim != 2:
+        return None
+    weighted = f.multiply(m.x, f.reshape(weights, (weights.shape[0],)))
+    inside = exponent(weighted, m.facts)
+    if inside is None:
+        return None
+    return reshaped(f.logsumexp(inside, axis=-1, keepdims=True), m.node.shape)
+
+
+# ---- log-sum-exp ---------------------------------------------------------------------------------
+
+
+def _in_place(x: Tensor, axis: tuple[int, ...]) -> tuple[Tensor, tuple[int, ...]]:
+    """What a sum of permuted terms adds up, and the axes, where that leaves the others in order."""
+    if x.op is not s.permute_dims:
+        return x, axis
+    axes = x.attrs["axes"]
+    kept = [p for k, p in enumerate(axes) if k not in axis]
+    return (
+        (x.inputs[0], tuple(sorted(axes[k] for k in axis))) if kept == sorted(kept) else (x, axis)
+    )
+
+
+_PER_UNIT = {e.log: 1.0, e.log2: 1 / math.log(2), e.log10: 1 / math.log(10)}
+
+
+def _logsumexp(m: Match) -> Tensor | None:
+    terms, axis = _in_place(m.s.inputs[0], m.s.attrs["axis"])
+    inside = exponent(terms, m.facts)
+    if inside is None:
+        return None
+    level, unit = f.logsumexp(inside, axis=axis), _PER_UNIT[m.node.op]
+    return level if unit == 1 else f.multiply(number(unit, m.node.dtype), level)
+
+
+def _logsumexp_among_factors(m: Match) -> Tensor | None:
+    """log of a product or a quotient with a sum of exponentials, and nothing negative, in it."""
+    inner = m.node.inputs[0]
+    levels = [sum_of_exponentials(i, m.facts) for i in inner.inputs]
+    if all(known is None for known in levels) or not all(
+        m.facts.nonnegative(i) for i in inner.inputs
+    ):
+        return None
+    first, second = [
+        f.log(i) if known is None else _reduced_as(i, *known)
+        for i, known in zip(inner.inputs, levels, strict=True)
+    ]
+    return apply(e.add if inner.op is e.multiply else e.subtract, (first, second))
+
+
+# ---- log-softmax ---------------------------------------------------------------------------------
 
 
 def _log_softmax(m: Match) -> Tensor | None:
@@ -135,174 +276,42 @@ def _spelled_log_softmax(value: Tensor, level: Tensor, rank: int) -> Tensor | No
     return None
 
 
-def _logsumexp(m: Match) -> Tensor:
-    return f.logsumexp(m.u, axis=m.s.attrs["axis"])
-
-
-def _logsumexp_scaled(m: Match) -> Tensor:
-    return f.logsumexp(m.u, axis=m.s.attrs["axis"]) + f.log(m.c)
-
-
-def _sum_by_matmul(m: Match) -> Tensor | None:
-    """An exponential times a matrix of ones is its sum along rows, or columns; each row alike."""
-    after = literal_of(m.node.inputs[1]) is not None
-    x, ones = m.node.inputs if after else m.node.inputs[::-1]
-    if literal_of(ones) != 1 or layout(x).source.op is not e.exp:
+def _normalised_again(m: Match) -> Tensor | None:
+    """softmax or log-softmax of a log-softmax along the same axes."""
+    axis = m.node.attrs["axis"]
+    if m.node.inputs[0].attrs["axis"] != axis:
         return None
-    axis, facing = (x.ndim - 1, ones.ndim - 2) if after else (x.ndim - 2, ones.ndim - 1)
-    if x.shape[axis] != ones.shape[facing]:
-        return None
-    return f.sum(x, axis=axis, keepdims=True)
+    return apply(m.node.op, (m.x,), tuple(m.node.attrs.items()))
 
 
-# ---- shifts --------------------------------------------------------------------------------------
-
-
-def _is_maximum(shift: Tensor, x: Tensor) -> bool:
-    source = layout(shift).source
-    if source.op not in (r.max_, r.min_, r.logsumexp):
-        return False
-    inner = source.inputs[0]
-    return inner is x or layout(inner).source is layout(x).source
-
-
-def _shift(m: Match) -> tuple[Tensor, Tensor] | None:
-    """(x, shift) of the shifted operand of a row function, if the shift is constant along its
-    axes.
-    """
-    inner = m.node.inputs[0]
-    pairs = [inner.inputs] if inner.op is e.subtract else [inner.inputs, inner.inputs[::-1]]
-    for value, shift in pairs:
-        if value.shape == inner.shape and constant_along(shift, m.node.attrs["axis"], inner.ndim):
-            return value, shift
-    return None
-
-
-def _without_shift(m: Match) -> Tensor | None:
-    found = _shift(m)
-    return None if found is None else apply(m.node.op, (found[0],), tuple(m.node.attrs.items()))
-
-
-def _harmless_shift(m: Match) -> bool:
-    found = _shift(m)
-    return found is not None and (_is_maximum(found[1], found[0]) or m.facts.finite(found[1]))
-
-
-def _add_back(m: Match) -> Tensor | None:
-    """logsumexp(x - c), laid out somehow, plus the same c."""
-    axes = m.s.attrs["axis"]
-    if m.x.shape != m.s.inputs[0].shape or not constant_along(m.b, axes, m.x.ndim):
-        return None
-    level = next(i for i in m.node.inputs if i is not m.y)
-    same = m.b is m.y if m.b.ndim == 0 else m.b.ndim == m.x.ndim and same_values(m.b, m.y, axes)
-    if not same or not (_is_maximum(m.b, m.x) or m.facts.finite(m.b)):
-        return None
-    return reshaped(f.logsumexp(m.x, axis=axes), level.shape)
-
-
-# ---- gradients -----------------------------------------------------------------------------------
-
-DEPTH = 8
-
-
-def _softmax_average(m: Match) -> Tensor | None:
-    """sum(a exp(u)) / sum(exp(u)) is the sum of a times the softmax of u."""
-    axes = m.s.attrs["axis"]
-    if m.t.attrs["axis"] != axes or m.t.inputs[0].shape != m.u.shape:
-        return None
-    return f.sum(f.multiply(m.a, f.softmax(m.u, axis=axes)), axis=axes)
-
-
-def _weighted_quotient(m: Match) -> Tensor | None:
-    """q times the sum of (a / q) q is q times the sum of a; a NaN in q still shows."""
-    axes = m.q.attrs["axis"]
-    if m.s.attrs["axis"] != axes or m.a.shape != m.q.shape:
-        return None
-    return f.multiply(m.q, f.sum(m.a, axis=axes, keepdims=m.q.ndim > len(axes)))
-
-
-def _softmax_factor(m: Match) -> Tensor | None:
-    """exp(u) times terms that all have one over its sum as a factor: softmax(u) times the rest.
-
-    This is what differentiating a softmax spelled as exp over sum leaves behind.
-    """
-    value = m.e
-    total = _denominator(m.y, layout(value).source, m.node.ndim)
-    if total is None:
-        return None
-    found, rest = spelled_softmax(value, total, m.node.ndim), _quotient(m.y, total, DEPTH)
-    return None if found is None or rest is None else apply(e.multiply, (found, rest))
-
-
-def _denominator(x: Tensor, core: Tensor, rank: int) -> Tensor | None:
-    """A sum of ``core`` by which something in x is divided, at the rank of the whole."""
-    level = [x]
-    for _ in range(DEPTH):
-        following: list[Tensor] = []
-        for node in level:
-            if node.op is e.divide and node.ndim == rank:
-                known = _sum_of_exp(node.inputs[1])
-                if known is not None and known[1] is core:
-                    return node.inputs[1]
-            if node.op in _TRANSPARENT:
-                following.extend(node.inputs)
-        level = following[:DEPTH]
-    return None
-
-
-_TRANSPARENT = frozenset(
-    (e.add, e.subtract, e.multiply, e.divide, e.negative, r.sum_, s.expand_dims)
-)
-
-
-def _quotient(x: Tensor, total: Tensor, depth: int) -> Tensor | None:
-    """x without the factor 1 / total that every term of it has; None if one lacks it."""
-    if depth == 0 or x.op not in _TRANSPARENT:
-        return None
-    ins, deeper = x.inputs, depth - 1
-    if x.op is e.divide and ins[1] is total:
-        return ins[0]
-    if x.op in (e.divide, e.negative):
-        return _with_input(x, 0, _quotient(ins[0], total, deeper))
-    if x.op is e.multiply:
-        first = _with_input(x, 0, _quotient(ins[0], total, deeper))
-        return first if first is not None else _with_input(x, 1, _quotient(ins[1], total, deeper))
-    if x.op is s.expand_dims:
-        same = total.op is s.expand_dims and total.attrs["axes"] == x.attrs["axes"]
-        return _with_input(x, 0, _quotient(ins[0], total.inputs[0], deeper)) if same else None
-    if x.op is r.sum_:
-        inside = f.expand_dims(total, x.attrs["axis"]) if total.ndim or not ins[0].ndim else total
-        return _with_input(x, 0, _quotient(ins[0], inside, deeper))
-    return _with_input(
-        _with_input(x, 0, _quotient(ins[0], total, deeper)), 1, _quotient(ins[1], total, deeper)
-    )
-
-
-def _with_input(x: Tensor | None, k: int, new: Tensor | None) -> Tensor | None:
-    if x is None or new is None:
-        return None
-    inputs = (*x.inputs[:k], new, *x.inputs[k + 1 :])
-    return rebuilt(x, inputs)
-
-
-SOFT = P.softmax(u).named("q")
-WEIGHTED = P.sum(P.multiply(P.divide(a, SOFT), SOFT)).named("s")
+LOGARITHMS = frozenset((e.log,))
 
 # fmt: off
 SOFTMAX: tuple[Rule, ...] = (
-    Rule("softmax_quotient",
-        P.divide(x, y), _softmax, STABILISING),
+    Rule("softmax_quotient",   P.divide(x, y),                     _softmax, STABILISING),
     Rule("softmax_product",
         P.multiply(P.exp(u), y), _softmax_by_reciprocal, STABILISING),
     Rule("softmax_product_laid_out",
         P.multiply(P.permute_dims(x), y), _softmax_by_reciprocal, STABILISING),
-    Rule("sum_of_exp_by_matmul",   P.matmul(x, ONES), _sum_by_matmul, STABILISING),
-    Rule("sum_of_exp_by_matmul_first", P.matmul(ONES, x), _sum_by_matmul, STABILISING),
-    Rule("logsumexp_spelled",
-        P.log(P.sum(P.exp(u)).named("s")), _logsumexp, STABILISING),
-    Rule("logsumexp_scaled",
-        P.log(P.multiply(c, P.sum(P.exp(u)).named("s"))), _logsumexp_scaled, STABILISING,
-        lambda m: m.facts.positive(m.c)),
+    Rule("softmax_average",
+        P.divide(P.sum(P.multiply(a, x)).named("t"), P.sum(y).named("s")), _softmax_average,
+        STABILISING),
+    Rule("softmax_average_by_reciprocal",
+        P.multiply(P.sum(P.multiply(a, x)).named("t"), P.divide(1, P.sum(y).named("s"))),
+        _softmax_average, STABILISING),
+    Rule("softmax_mixes",      P.divide(P.matmul(x, a), y),        _softmax_mixes, STABILISING),
+    Rule("exp_over_sum",       P.divide(x, y),                     _exp_over_sum, STABILISING),
+    Rule("sum_of_exp_by_matmul", P.matmul(x, y),                   _sum_by_matmul, STABILISING,
+        looks=some_input((leaves.constant, s.broadcast_to))),
+    Rule("log_of_exp_by_column", P.log(P.matmul(x, y)),            _log_of_column, STABILISING),
+    Rule("log_of_exp_by_vector",
+        P.log(P.squeeze(P.matmul(x, y))), _log_of_column, STABILISING),
+    Rule("logsumexp_spelled",  P.log(P.sum(x).named("s")),         _logsumexp, STABILISING),
+    Rule("logsumexp_base_2",   P.log2(P.sum(x).named("s")),        _logsumexp, STABILISING),
+    Rule("logsumexp_base_10",  P.log10(P.sum(x).named("s")),       _logsumexp, STABILISING),
+    Rule("logsumexp_among_factors",
+        Node(LOGARITHMS, children=frozenset((e.multiply, e.divide))), _logsumexp_among_factors,
+        STABILISING),
     Rule("log_softmax_spelled",
         P.subtract(x, P.expand_dims(y)), _log_softmax, STABILISING),
     Rule("log_softmax_vector",
@@ -314,29 +323,7 @@ SOFTMAX: tuple[Rule, ...] = (
     Rule("log_of_softmax",
         P.log(P.softmax(x)), lambda m: f.log_softmax(m.x, axis=m.node.inputs[0].attrs["axis"]),
         STABILISING),
-    Rule("softmax_average",
-        P.divide(P.sum(P.multiply(a, P.exp(u))).named("t"), P.sum(P.exp(u)).named("s")),
-        _softmax_average, STABILISING),
-    Rule("softmax_factor",
-        P.multiply(P.exp(u).named("e"), y), _softmax_factor, STABILISING),
-    Rule("softmax_weighted_quotient", P.multiply(SOFT, P.expand_dims(WEIGHTED)), _weighted_quotient,
-        STABILISING),
-    Rule("softmax_weighted_quotient_vector", P.multiply(SOFT, WEIGHTED), _weighted_quotient,
-        STABILISING),
-    # ---- shifts ----------------------------------------------------------------------------------
-    Rule("softmax_shift",
-        P.softmax(P.subtract(x, y)), _without_shift, STABILISING, _harmless_shift),
-    Rule("softmax_shift_added",
-        P.softmax(P.add(x, y)), _without_shift, STABILISING, _harmless_shift),
-    Rule("softmax_any_shift",  P.softmax(P.subtract(x, y)),            _without_shift, FINITE_ONLY),
-    Rule("softmax_any_shift_added", P.softmax(P.add(x, y)),            _without_shift, FINITE_ONLY),
-    Rule("log_softmax_shift",
-        P.log_softmax(P.subtract(x, y)), _without_shift, STABILISING, _harmless_shift),
-    Rule("log_softmax_shift_added",
-        P.log_softmax(P.add(x, y)), _without_shift, STABILISING, _harmless_shift),
-    Rule("logsumexp_shift",
-        P.add(P.logsumexp(P.subtract(x, b)).named("s"), y), _add_back, STABILISING),
-    Rule("logsumexp_shift_kept",
-        P.add(P.expand_dims(P.logsumexp(P.subtract(x, b)).named("s")), y), _add_back, STABILISING),
+    Rule("softmax_of_log_softmax", P.softmax(P.log_softmax(x)),    _normalised_again, STABILISING),
+    Rule("log_softmax_again",  P.log_softmax(P.log_softmax(x)),    _normalised_again, STABILISING),
 )
 # fmt: on

@@ -191,6 +191,7 @@ xlogy = _binary(ops.xlogy, True, "x1 * log(x2), and 0 where x1 is 0 and x2 is no
 sigmoid = _unary(ops.sigmoid, True, "1 / (1 + exp(-x)), accurate on the whole line.")
 logit = _unary(ops.logit, True, "log(x / (1 - x)), the inverse of sigmoid.")
 softplus = _unary(ops.softplus, True, "log(1 + exp(x)), accurate on the whole line.")
+log1mexp = _unary(ops.log1mexp, True, "log(1 - exp(x)), accurate for every x < 0.")
 sin = _unary(ops.sin, True)
 cos = _unary(ops.cos, True)
 tan = _unary(ops.tan, True)
@@ -198,6 +199,9 @@ asin = _unary(ops.asin, True)
 acos = _unary(ops.acos, True)
 atan = _unary(ops.atan, True)
 atan2 = _binary(ops.atan2, True)
+hypot = _binary(
+    ops.hypot, True, "sqrt(x1**2 + x2**2), without overflow on the way; its derivative at 0 is 0."
+)
 sinh = _unary(ops.sinh, True)
 cosh = _unary(ops.cosh, True)
 tanh = _unary(ops.tanh, True)
@@ -206,6 +210,8 @@ acosh = _unary(ops.acosh, True)
 atanh = _unary(ops.atanh, True)
 erf = _unary(ops.erf, True)
 erfc = _unary(ops.erfc, True)
+erfcx = _unary(ops.erfcx, True, "exp(x**2) * erfc(x), without overflow for positive x.")
+log_erfc = _unary(ops.log_erfc, True, "log(erfc(x)), accurate in the tail.")
 
 
 def _rounding(op: Op) -> Unary:

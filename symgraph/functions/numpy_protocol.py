@@ -90,8 +90,8 @@ FUNCTIONS = {
 #: What to write instead of functions we do not have under any name.
 INSTEAD = {
     "fmax": "sg.maximum (NaN wins)", "fmin": "sg.minimum (NaN wins)", "fabs": "sg.abs",
-    "float_power": "sg.pow", "hypot": "sg.sqrt(x * x + y * y)",
-    "divmod": "sg.floor_divide and sg.remainder", "logaddexp2": "sg.logaddexp",
+    "float_power": "sg.pow", "divmod": "sg.floor_divide and sg.remainder",
+    "logaddexp2": "sg.logaddexp",
     "heaviside": "sg.where(x < 0, 0, 1)", "fmod": "sg.remainder (sign of x2)",
     "average": "sg.sum(w * x) / sg.sum(w)", "ptp": "sg.max(x) - sg.min(x)",
     "diff": "x[1:] - x[:-1]", "append": "sg.concat", "hstack": "sg.concat",

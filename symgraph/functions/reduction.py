@@ -12,7 +12,6 @@ from symgraph.functions.elementwise import (
     abs,
     astype,
     divide,
-    equal,
     maximum,
     not_equal,
     sqrt,
@@ -80,22 +79,25 @@ def var(x: Any, /, axis: Any = None, keepdims: bool = False, correction: float =
 
     Infinite or NaN where the correction takes all of the count, as in NumPy.
     """
-    t = _floating(x, "var")
-    axes = some_axes("var", axis, t.ndim, t)
-    deviation = subtract(t, mean(t, axis=axes, keepdims=True))
-    total = reduce_node(ops.sum_, square(deviation), axes, keepdims)
+    deviation, axes, count = _deviation("var", x, axis, correction)
+    return divide(reduce_node(ops.sum_, square(deviation), axes, keepdims), count)
+
+
+def _deviation(
+    what: str, x: Any, axis: Any, correction: float
+) -> tuple[Tensor, tuple[int, ...], Tensor]:
+    """What is left without the mean, the axes, and the count less the correction."""
+    t = _floating(x, what)
+    axes = some_axes(what, axis, t.ndim, t)
     count = size_value(product(t.shape[a] for a in axes), t.dtype)
-    return divide(total, maximum(count - correction, 0) if correction else count)
+    deviation = subtract(t, mean(t, axis=axes, keepdims=True))
+    return deviation, axes, maximum(count - correction, 0) if correction else count
 
 
 def std(x: Any, /, axis: Any = None, keepdims: bool = False, correction: float = 0) -> Tensor:
     """The standard deviation over ``axis``; its derivative where all elements are equal is 0."""
-    return _root(var(x, axis=axis, keepdims=keepdims, correction=correction))
-
-
-def _root(total: Tensor) -> Tensor:
-    """The square root with derivative 0 at 0, for sums of squares: their own is 0 there as well."""
-    return where(equal(total, 0), number(0, total.dtype), sqrt(total))
+    deviation, axes, count = _deviation("std", x, axis, correction)
+    return divide(norm(deviation, axis=axes, keepdims=keepdims), sqrt(count))
 
 
 def _check_nonempty(what: str, t: Tensor, axes: tuple[int, ...]) -> None:
@@ -223,7 +225,10 @@ def assume_normalised(x: Any, /, axis: Any = -1) -> Tensor:
 
 
 def norm(x: Any, /, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Tensor:
-    """The vector norm over ``axis`` for ord 1, 2 or inf; its derivative at 0 is 0."""
+    """The vector norm over ``axis`` for ord 1, 2 or inf; its derivative at 0 is 0.
+
+    Squares neither overflow nor underflow on the way to the 2-norm.
+    """
     t = _floating(x, "norm")
     if ord == 1:
         return sum(abs(t), axis=axis, keepdims=keepdims)
@@ -233,7 +238,8 @@ def norm(x: Any, /, axis: Any = None, keepdims: bool = False, ord: float = 2) ->
         raise UsageError(
             f"norm: ord={ord!r} is not one of 1, 2, inf; write sg.sum(abs(x) ** p) ** (1 / p)"
         )
-    return _root(sum(square(t), axis=axis, keepdims=keepdims))
+    axes = some_axes("norm", axis, t.ndim, t)
+    return reduce_node(ops.norm, t, axes, keepdims) if axes else abs(t)
 
 
 # ---- running sums --------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import numpy as np
 
 from symgraph.errors import DTypeError
 from symgraph.op import Attrs, Equations, Op
+from symgraph.ops.ranges import SQUARES
 from symgraph.ops.registry import declare, elementwise
 from symgraph.types import TensorType, broadcast_shapes
 
@@ -29,6 +30,18 @@ reciprocal = elementwise("reciprocal", lambda x: x.dtype.type(1) / x, traits="ex
 square = elementwise("square", np.square, kinds="iuf", traits="exact nonnegative")
 sqrt = elementwise("sqrt", np.sqrt, traits="exact nonnegative monotone")
 cbrt = elementwise("cbrt", np.cbrt, traits="monotone")
+
+
+def _hypot(x: Array, y: Array) -> Array:
+    """Scaled by a power of two where squares leave the range; NaN if any is NaN."""
+    safe, kind = SQUARES[x.dtype.itemsize], x.dtype.type
+    top = np.maximum(np.abs(x), np.abs(y))
+    low, high = top < kind(math.sqrt(safe.lowest)), top > kind(math.sqrt(safe.highest))
+    scale = np.where(low, kind(safe.up), np.where(high, kind(safe.down), kind(1)))
+    return np.asarray(np.sqrt(np.square(x * scale) + np.square(y * scale)) / scale)
+
+
+hypot = elementwise("hypot", _hypot, traits="commutative nonnegative", doc="sqrt(x^2 + y^2)")
 abs_ = elementwise("abs", np.abs, kinds="iuf", traits="exact nonnegative idempotent")
 sign = elementwise("sign", np.sign, kinds="iuf", traits="exact idempotent")
 
@@ -185,6 +198,14 @@ def _logit(x: Array) -> Array:
     return np.where(middle, 2 * np.arctanh(2 * inner - 1), np.log(tail) - np.log1p(-tail))
 
 
+def _log1mexp(x: Array) -> Array:
+    near = x > -math.log(2)
+    small = np.log(-np.expm1(np.where(near, x, x.dtype.type(-1))))
+    return np.where(near, small, np.log1p(-np.exp(np.where(near, x.dtype.type(-1), x))))
+
+
+log1mexp = elementwise("log1mexp", _log1mexp, doc="log(1 - exp(x))")
+
 logit = elementwise("logit", _logit, traits="monotone", doc="log(x / (1 - x))")
 
 # ---- trigonometric, hyperbolic, error function ---------------------------------------------------
@@ -211,6 +232,39 @@ def _by_math(scalar: Any) -> Any:
 
 erf = elementwise("erf", _by_math(math.erf), traits="monotone")
 erfc = elementwise("erfc", _by_math(math.erfc), traits="nonnegative")
+
+_ASYMPTOTIC = 26.0  # here erfc is still a normal number
+
+
+def _erfcx_scalar(x: float) -> float:
+    """exp(x^2) erfc(x); the square in two parts, since its rounding error would be amplified."""
+    if math.isnan(x):
+        return x
+    if x < -_ASYMPTOTIC - 1:
+        return math.inf
+    if x > _ASYMPTOTIC:
+        z = 0.5 / x / x
+        series = 1 - z * (1 - 3 * z * (1 - 5 * z * (1 - 7 * z * (1 - 9 * z * (1 - 11 * z)))))
+        return series / x / math.sqrt(math.pi)
+    head = math.ldexp(round(math.ldexp(x, 20)), -20)
+    rest = math.exp((x - head) * (x + head))
+    try:
+        return math.exp(head * head) * rest * math.erfc(x)
+    except OverflowError:
+        return math.inf
+
+
+erfcx = elementwise("erfcx", _by_math(_erfcx_scalar), traits="nonnegative", doc="exp(x^2) erfc(x)")
+
+
+def _log_erfc(x: Array) -> Array:
+    half = x.dtype.type(0.5)
+    tail = np.maximum(x, half)
+    body = np.log1p(0 - erf.evaluate(np.minimum(x, half)))
+    return np.asarray(np.where(x > half, np.log(erfcx.evaluate(tail)) - tail * tail, body))
+
+
+log_erfc = elementwise("log_erfc", _log_erfc, doc="log(erfc(x))")
 
 # ---- rounding ------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from symgraph.errors import DTypeError, GraphError
 from symgraph.op import Attrs, Equations, Op
+from symgraph.ops.ranges import SQUARES
 from symgraph.ops.registry import declare
 from symgraph.types import DTYPES, TensorType, TupleType, broadcast_shapes
 
@@ -33,8 +34,13 @@ def reduction(
     return declare(name, infer, evaluate, "reduction " + traits)
 
 
-sum_ = reduction("sum", lambda x, axis: np.sum(x, axis=axis, dtype=x.dtype), "iuf", "linear")
-prod = reduction("prod", lambda x, axis: np.prod(x, axis=axis, dtype=x.dtype), "iuf", "")
+def _in_order(reduce: Any) -> Callable[..., Any]:
+    """NumPy's reduction whatever the strides are: NumPy adds up in the order of memory."""
+    return lambda x, axis: reduce(np.asarray(x, order="C"), axis=axis, dtype=x.dtype)
+
+
+sum_ = reduction("sum", _in_order(np.sum), "iuf", "linear")
+prod = reduction("prod", _in_order(np.prod), "iuf", "")
 
 
 def lowest(dtype: Any) -> Any:
@@ -106,18 +112,43 @@ def _infer_item(types: tuple[Any, ...], attrs: Attrs, equations: Equations) -> T
 #: One result of an op with several.
 item = declare("item", _infer_item, lambda x, index: x[index], "exact")
 
+# ---- lengths -------------------------------------------------------------------------------------
+
+
+def _norm(x: Array, axis: tuple[int, ...]) -> Array:
+    """The root of the sum of squares, scaled by a power of two where squares leave the range."""
+    safe, kind = SQUARES[x.dtype.itemsize], x.dtype.type
+    total = np.sum(np.square(x), axis=axis, dtype=x.dtype)
+    low, high = total < kind(safe.lowest), total > kind(safe.highest)
+    scale = np.where(low, kind(safe.up), np.where(high, kind(safe.down), kind(1)))
+    again = np.sum(np.square(x * np.expand_dims(scale, axis)), axis=axis, dtype=x.dtype)
+    return np.asarray(np.sqrt(again) / scale, x.dtype)
+
+
+#: The length of vectors, without overflow or underflow on the way.
+norm = reduction("norm", _norm, "f", "nonnegative")
+
 # ---- stable row functions ------------------------------------------------------------------------
 
 
 def _shift(x: Array, axis: tuple[int, ...]) -> Array:
+    """The maximum, made finite: beside an infinite entry the finite ones still count for nothing."""
+    most = np.finfo(x.dtype).max
     top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
-    return np.asarray(np.where(np.isfinite(top), top, x.dtype.type(0)))
+    return np.asarray(np.clip(top, -most, most))
+
+
+def _log_total(moved: Array, axis: tuple[int, ...]) -> Array:
+    """log of the sum of exp; the terms that are 1 are counted, so that tiny ones still show."""
+    top = moved == 0
+    rest = np.sum(np.where(top, 0, np.exp(moved)), axis=axis, dtype=moved.dtype, keepdims=True)
+    return np.asarray(np.log1p(np.sum(top, axis=axis, dtype=moved.dtype, keepdims=True) - 1 + rest))
 
 
 def _logsumexp(x: Array, axis: tuple[int, ...]) -> Array:
     m = _shift(x, axis)
-    total = np.sum(np.exp(x - m), axis=axis, dtype=x.dtype)
-    return np.asarray(np.log(total) + m.reshape(total.shape), x.dtype)
+    total = _log_total(x - m, axis) + m
+    return np.asarray(np.squeeze(total, axis), x.dtype)
 
 
 def _softmax(x: Array, axis: tuple[int, ...]) -> Array:
@@ -127,7 +158,7 @@ def _softmax(x: Array, axis: tuple[int, ...]) -> Array:
 
 def _log_softmax(x: Array, axis: tuple[int, ...]) -> Array:
     s = x - _shift(x, axis)
-    return np.asarray(s - np.log(np.sum(np.exp(s), axis=axis, keepdims=True)), x.dtype)
+    return np.asarray(s - _log_total(s, axis), x.dtype)
 
 
 def _infer_rowwise(types: tuple[TensorType, ...], attrs: Attrs, equations: Equations) -> TensorType:
@@ -138,7 +169,7 @@ def _infer_rowwise(types: tuple[TensorType, ...], attrs: Attrs, equations: Equat
     return TensorType(types[0].dtype, types[0].shape)
 
 
-#: log sum exp, shifted by the maximum where that is finite.
+#: log sum exp, shifted by the maximum, made finite.
 logsumexp = reduction("logsumexp", _logsumexp, "f", "rowwise")
 softmax = declare("softmax", _infer_rowwise, _softmax, "rowwise nonnegative unit")
 log_softmax = declare("log_softmax", _infer_rowwise, _log_softmax, "rowwise")

@@ -39,7 +39,7 @@ F, I, B = _floats, _ints, _bools
 CASES: list[tuple[str, dict[str, Any], tuple[Any, ...]]] = [
     *(
         (name, {"axis": axis}, ((F, (4, 3, 2)),))
-        for name in ("sum", "prod", "max", "min", "logsumexp", "softmax", "log_softmax")
+        for name in ("sum", "prod", "max", "min", "norm", "logsumexp", "softmax", "log_softmax")
         for axis in ((0,), (1, 2))
     ),
     *((name, {"axis": (1,)}, ((B, (4, 3)),)) for name in ("any", "all")),

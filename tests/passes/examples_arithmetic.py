@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import examples_norms
+import examples_powers
 from rule_example import Example, node
 
 import symgraph as sg
@@ -23,14 +25,12 @@ def _per_size(x: Tensor) -> Tensor:
 
 # fmt: off
 EXAMPLES: dict[str, Example] = {
+    **examples_powers.EXAMPLES,
+    **examples_norms.EXAMPLES,
     # ---- arithmetic ------------------------------------------------------------------------------
     "literal_first":      lambda x, y, z, k: x * number(3, x.dtype),
     "commuted_twin":      lambda x, y, z, k: sg.where(x > 0, sg.multiply(x, y), sg.multiply(y, x)),
     "sum_negative":       lambda x, y, z, k: sg.sum(-x, axis=1),
-    "square_sqrt":        lambda x, y, z, k: sg.square(sg.sqrt(sg.abs(x))),
-    "abs_nonnegative":    lambda x, y, z, k: sg.abs(sg.exp(x)),
-    "relu_nonnegative":   lambda x, y, z, k: sg.relu(sg.exp(x)),
-    "pow_half":           lambda x, y, z, k: sg.pow(sg.abs(x), number(0.5, x.dtype)),
     "size_arithmetic":    lambda x, y, z, k: size_value(x.shape[0]) + size_value(x.shape[0]),
 }
 # fmt: on

@@ -32,7 +32,17 @@ EXAMPLES: dict[str, Example] = {
     "scales_join":        lambda x, y, z, k: number(3, x.dtype) * (_per_size(x) * x),
     "factor_difference":  lambda x, y, z, k: _per_size(x) * x - _per_size(x) * y,
     "factor_sum":         lambda x, y, z, k: _per_size(x) * x + _per_size(x) * y,
+    "factor_opposites":   lambda x, y, z, k: _per_size(x) * x + -_per_size(x) * y,
     "flip_difference":    lambda x, y, z, k: number(-3, x.dtype) * (x - y),
     "flip_difference_over": lambda x, y, z, k: (-1 / size_value(x.shape[0], x.dtype)) * (x - y),
+    "add_scaled":         lambda x, y, z, k: x + number(2, x.dtype) * x,
+    "add_both_scaled":    lambda x, y, z, k: number(3, x.dtype) * x + number(2, x.dtype) * x,
+    # ---- sums and products of any length ---------------------------------------------------------
+    "sum_terms_integer":  lambda x, y, z, k: k + 3 - k * 2 + k * k - k,
+    "sum_literals":       lambda x, y, z, k: x + number(2, x.dtype) + y + number(3, x.dtype),
+    "sum_terms":          lambda x, y, z, k: x + y + number(2, x.dtype) * x,
+    "sum_shared_factor":  lambda x, y, z, k: x * y + z + x * (y + z),
+    "product_factors_integer": lambda x, y, z, k: 2 * k * 3 * k,
+    "product_factors":    lambda x, y, z, k: x * y / z * z,
 }
 # fmt: on

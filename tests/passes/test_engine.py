@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import numpy as np
@@ -166,7 +167,7 @@ def test_replacement_that_needs_itself_is_refused(a: Tensor) -> None:
 
 def test_endless_growth_is_stopped(a: Tensor) -> None:
     grow = _rule(call(F, x), call(F, call(H, x)), "grow")
-    with pytest.raises(GraphError, match="grow seems to fire without end"):
+    with pytest.raises(GraphError, match="rules seem to fire without end: grow"):
         _rewritten(apply(F, (a,)), grow)
 
 
@@ -201,3 +202,62 @@ def test_values_survive() -> None:
     v = sg.vector("v", shape="n")
     f = sg.function([v], sg.log(1 + sg.exp(v)), backend="reference")
     assert f(np.array([1000.0]))[0] == 1000.0
+
+
+# ---- users ---------------------------------------------------------------------------------------
+
+
+def _alone(name: str = "x") -> Any:
+    return lambda m: m.alone(m.env[name])
+
+
+def test_match_knows_who_else_uses_a_node(a: Tensor) -> None:
+    inner = apply(G, (a,))
+    rule = _rule(call(F, x), call(H, x), when=_alone())
+    assert _rewritten(apply(F, (inner,)), rule).op is H
+    outputs = [apply(F, (inner,)), apply(PAIR, (inner, a))]
+    assert rewrite_outputs(outputs, RuleSet([rule]), "test")[0][0].op is F
+    assert rewrite_outputs([outputs[0], inner], RuleSet([rule]), "test")[0][0].op is F
+
+
+def test_users_inside_the_match_do_not_count(a: Tensor) -> None:
+    inner = apply(G, (a,))
+    both = apply(MIX, (apply(F, (inner,)), apply(H, (inner,))))
+    rule = _rule(call(MIX, call(F, x), call(H, x)), x, when=_alone())
+    assert _rewritten(both, rule) is inner
+    assert rewrite_outputs([both, apply(F, (inner,))], RuleSet([rule]), "test")[0][0] is both
+
+
+def test_users_follow_what_is_replaced(a: Tensor) -> None:
+    """H(a) becomes G(a), which then has two users."""
+    same = _rule(call(H, x), call(G, x), "same")
+    single = _rule(call(F, x), x, "single", when=_alone())
+    outputs = [apply(PAIR, (apply(H, (a,)), a)), apply(F, (apply(G, (a,)),))]
+    (_, second), log = rewrite_outputs(outputs, RuleSet([same, single]), "test")
+    assert second.op is F and [step.rule for step in log] == ["same"]
+
+
+def test_rule_fires_once_the_other_user_is_gone(a: Tensor, b: Tensor) -> None:
+    """The second user vanishes after the first was tried; another sweep sees it."""
+    inner = apply(G, (a,))
+    single = _rule(call(F, x), call(H, x), "single", when=_alone())
+    drop = _rule(call(PAIR, x, y), y, "drop")
+    outputs = [apply(F, (inner,)), apply(PAIR, (inner, b))]
+    found, _ = rewrite_outputs(outputs, RuleSet([single, drop]), "test")
+    assert found[0].op is H and found[1] is b
+    again, log = rewrite_outputs(found, RuleSet([single, drop]), "test")
+    assert not log and all(p is q for p, q in zip(again, found, strict=True))
+
+
+def test_equal_operations_that_appear_on_the_way_are_one(a: Tensor) -> None:
+    deep = apply(MIX, (apply(F, (a,)), apply(G, (a,))))
+    out = _rewritten(deep, _rule(call(F, x), call(G, x)))
+    assert out.inputs[0] is out.inputs[1]
+
+
+def test_collector_is_left_as_it_was(a: Tensor) -> None:
+    for on in (True, False):
+        (gc.enable if on else gc.disable)()
+        _rewritten(apply(F, (a,)), _rule(call(F, x), x))
+        assert gc.isenabled() is on
+    gc.enable()

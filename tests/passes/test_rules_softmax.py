@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,6 +54,20 @@ SOFTMAX: dict[str, Spelling] = {
     "einsum":          lambda z: sg.exp(z) / sg.einsum("ij->i", sg.exp(z))[:, None],
     "log domain":      lambda z: sg.exp(z - sg.log(sg.sum(sg.exp(z), axis=1, keepdims=True))),
     "logsumexp":       lambda z: sg.exp(z - sg.logsumexp(z, axis=1, keepdims=True)),
+    "column of ones":  lambda z: sg.exp(z) / (sg.exp(z) @ np.ones((4, 1))),
+    "vector of ones":  lambda z: sg.exp(z) / (sg.exp(z) @ np.ones(4))[:, None],
+    "moved axes": lambda z: sg.moveaxis(
+        sg.exp(sg.moveaxis(z, 0, 1)) / sg.sum(sg.exp(sg.moveaxis(z, 0, 1)), axis=0), 0, 1
+    ),
+    "einsum of a quotient": lambda z: sg.einsum("ij,i->ij", sg.exp(z), 1 / sg.sum(sg.exp(z), 1)),
+    "maximum and constant": lambda z: _over_sum(sg.exp(z - _top(z) + 1.0)),
+    "halved twice":    lambda z: _over_sum(sg.exp(0.5 * (2.0 * z - _top(2.0 * z)))),
+    "inverse powers":  lambda z: _over_sum(1 / sg.exp(-z)),
+    "minimum of minus": lambda z: _over_sum(sg.exp(-(-z - sg.min(-z, axis=1, keepdims=True)))),
+    "exp of log-softmax": lambda z: sg.exp(sg.log_softmax(z)),
+    "softmax again":   lambda z: sg.softmax(sg.log_softmax(z)),
+    "over its mean":   lambda z: sg.exp(z) / sg.mean(sg.exp(z), axis=1, keepdims=True) / 4.0,
+    "with a factor":   lambda z: 0.5 * (2.0 * sg.exp(z)) / sg.sum(sg.exp(z), 1, keepdims=True),
 }
 LOGSUMEXP: dict[str, Spelling] = {
     "plain":           lambda z: sg.log(sg.sum(sg.exp(z), axis=1)),
@@ -65,6 +80,15 @@ LOGSUMEXP: dict[str, Spelling] = {
         (_stopped(z) + sg.log(sg.sum(sg.exp(z - _stopped(z)), axis=1, keepdims=True)))[:, 0]
     ),
     "constant":        lambda z: 3.0 + sg.log(sg.sum(sg.exp(z - 3.0), axis=1)),
+    "product": lambda z: sg.log(sg.exp(_top(z)) * sg.sum(sg.exp(z - _top(z)), 1, keepdims=True))[
+        :, 0
+    ],
+    "global maximum":  lambda z: sg.max(z) + sg.log(sg.sum(sg.exp(z - sg.max(z)), axis=1)),
+    "transposed":      lambda z: sg.log(sg.sum(sg.exp(z).T, axis=0)),
+    "by matmul":       lambda z: sg.log(sg.exp(z) @ np.ones(4)),
+    "of minus": lambda z: (
+        sg.log(sg.sum(sg.exp(sg.min(-z, axis=1, keepdims=True) - -z), axis=1)) - sg.min(-z, axis=1)
+    ),
 }
 LOG_SOFTMAX: dict[str, Spelling] = {
     "log of softmax":  lambda z: sg.log(sg.softmax(z)),
@@ -164,6 +188,149 @@ def test_spelled_values_are_stable(passes: str, dtype: str) -> None:
     ]
     for g, w in zip(got, want, strict=True):
         np.testing.assert_allclose(g, w, rtol=1e-6, atol=1e-30)
+
+
+# ---- other bases, weights, temperatures ----------------------------------------------------------
+
+W = np.array([0.1, 0.2, 0.0, 0.7])
+t = sg.scalar("t")
+
+# fmt: off
+#: spelled log-sum-exps with what they are: weights b and rate a in log(sum(b * exp(a * z)))
+SCALED: dict[str, tuple[Spelling, Any, float, float]] = {
+    "exp2":            (lambda z: sg.log(sg.sum(sg.exp2(z), axis=1)), 1, np.log(2), 1),
+    "log2 of exp2":    (lambda z: sg.log2(sg.sum(sg.exp2(z), axis=1)), 1, np.log(2), 1 / np.log(2)),
+    "log10 of powers": (lambda z: sg.log10(sg.sum(10.0**z, axis=1)), 1, np.log(10), 1 / np.log(10)),
+    "small base":      (lambda z: sg.log(sg.sum(0.5**z, axis=1)), 1, -np.log(2), 1),
+    "free energy":     (lambda z: -sg.log(sg.sum(sg.exp(-z), axis=1)), 1, -1, -1),
+    "mean":            (lambda z: sg.log(sg.mean(sg.exp(z), axis=1)), 0.25, 1, 1),
+    "weights":         (lambda z: sg.log(sg.sum(W * sg.exp(z), axis=1)), W, 1, 1),
+    "column of weights": (lambda z: sg.log(sg.exp(z) @ W), W, 1, 1),
+    "mask": (
+        lambda z: sg.log(sg.sum(sg.constant(W > 0).astype("float64") * sg.exp(z), 1)), W > 0, 1, 1),
+    "selection": (
+        lambda z: sg.log(sg.sum(sg.where(sg.constant(W > 0), sg.exp(z), 0.0), 1)), W > 0, 1, 1),
+    "over a literal":  (lambda z: sg.log(sg.sum(sg.exp(z) / 8.0, axis=1)), 0.125, 1, 1),
+    "scaled maximum": (
+        lambda z: (
+            3.0 * sg.max(z, axis=1) + sg.log(sg.sum(sg.exp(3.0 * (z - _top(z))), axis=1))
+        ), 1, 3, 1),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize(("spelling", "b", "a", "scale"), SCALED.values(), ids=SCALED)
+def test_scaled_logsumexp(spelling: Spelling, b: Any, a: float, scale: float) -> None:
+    level = spelling(z)
+    assert {"logsumexp"} == {"exp", "exp2", "pow", "log", "max", "logsumexp"} & set(
+        _ops(simplify(level))
+    )
+    got = level.eval({z: STEEP}, backend="reference")
+    want = special.logsumexp(a * STEEP, b=b * np.ones(4), axis=1)
+    np.testing.assert_allclose(got, scale * want, rtol=1e-13)
+    slope = sg.grad(sg.sum(level), z).eval({z: STEEP}, passes="strict", backend="reference")
+    with np.errstate(divide="ignore"):
+        shares = special.softmax(a * STEEP + np.log(b * np.ones(4)), axis=1)
+    np.testing.assert_allclose(slope, scale * a * shares, rtol=1e-11, atol=1e-300)
+
+
+def test_mixture_of_normal_densities() -> None:
+    logits, m = sg.vector("logits", shape=4), sg.vector("m", shape=4)
+    density = sg.exp(-0.5 * sg.square(z - m)) / float(np.sqrt(2 * np.pi))
+    level = sg.log(sg.sum(sg.softmax(logits) * density, axis=1))
+    assert "logsumexp" in _ops(simplify(level)) and "log" not in _ops(simplify(level))
+    far, mix = np.array([[1e3, -1e3, 50.0, 0.0]] * 2), np.array([0.0, 1000.0, -1000.0, 1.0])
+    values = {z: far, logits: mix, m: np.zeros(4)}
+    exponents = special.log_softmax(mix) - 0.5 * far**2 - 0.5 * np.log(2 * np.pi)
+    want = special.logsumexp(exponents, axis=1)
+    np.testing.assert_allclose(level.eval(values, backend="reference"), want, rtol=1e-13)
+    slope = sg.grad(sg.sum(level), m).eval(values, backend="reference")
+    share = special.softmax(exponents, axis=1)
+    np.testing.assert_allclose(slope, np.sum(share * far, axis=0), rtol=1e-12)
+
+
+def test_weights_of_unknown_sign_stay() -> None:
+    y = sg.matrix("y", shape=("n", 4))
+    for weight in (y, sg.relu(y), sg.constant(np.array([1.0, -1.0, 1.0, 1.0]))):
+        ops = _ops(simplify(sg.log(sg.sum(weight * sg.exp(z), axis=1))))
+        assert "log" in ops and "logsumexp" not in ops
+    assert "pow" in _ops(simplify(sg.log(sg.sum((-2.0) ** z, axis=1))))
+
+
+def test_masked_softmax_of_an_exponential() -> None:
+    chosen = sg.matrix("chosen", shape=("n", 4), dtype="bool")
+    for kept in (sg.where(chosen, sg.exp(z), 0.0), chosen.astype("float64") * sg.exp(z)):
+        q = _over_sum(kept)
+        assert "softmax" in _ops(simplify(q)) and "exp" not in _ops(simplify(q))
+        rows = np.array([[1, 0, 1, 0], [0, 1, 1, 1], [0, 0, 0, 0]], bool)
+        got = q.eval({z: STEEP, chosen: rows}, backend="reference")
+        want = special.softmax(np.where(rows, STEEP, -np.inf)[:2], axis=1)
+        np.testing.assert_allclose(got[:2], want, rtol=1e-13)
+        assert np.isnan(got[2]).all()  # 0 / 0: nothing to choose from
+
+
+def test_quotient_by_the_sum_of_other_exponentials_is_one_exponential() -> None:
+    k = sg.vector("k", shape="n", dtype="int64")
+    total = sg.sum(sg.exp(z), axis=1)
+    picked = sg.exp(z)[sg.arange(z.shape[0]), k] / total
+    value = picked.eval({z: STEEP, k: np.array([3, 1, 0])}, backend="reference")
+    want = special.softmax(STEEP, axis=1)[np.arange(3), [3, 1, 0]]
+    np.testing.assert_allclose(value, want, rtol=1e-12)
+    logs = sg.log(picked).eval({z: STEEP, k: np.array([1, 1, 0])}, backend="reference")
+    np.testing.assert_allclose(
+        logs, special.log_softmax(STEEP, axis=1)[np.arange(3), [1, 1, 0]], rtol=1e-13
+    )
+
+
+def test_average_under_a_softmax() -> None:
+    values = np.random.default_rng(11).normal(size=(4, 2))
+    mixed = (sg.exp(z) @ values) / sg.sum(sg.exp(z), axis=1, keepdims=True)
+    assert simplify(mixed) is simplify(sg.softmax(z) @ values)
+    got = mixed.eval({z: STEEP}, backend="reference")
+    np.testing.assert_allclose(got, special.softmax(STEEP, axis=1) @ values, rtol=1e-12)
+
+
+def test_documented_values_at_infinities() -> None:
+    inf = np.inf
+    rows = np.array([[-inf] * 4, [0, inf, 1, 2], [-inf, 0, -inf, 0], [0, np.nan, 1, 2]])
+    level = LOGSUMEXP["plain"](z).eval({z: rows}, backend="reference")
+    np.testing.assert_allclose(level, [-inf, inf, np.log(2), np.nan])
+    q = SOFTMAX["keepdims"](z).eval({z: rows}, backend="reference")
+    np.testing.assert_allclose(q[2], [0, 0.5, 0, 0.5])
+    assert np.isnan(q[0]).all() and np.isnan(q[3]).all()
+
+
+# ---- shifts --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [lambda x: x * t, lambda x: x / t, lambda x: 3.0 * x])
+def test_maximum_below_a_scale_goes_in_fast_only(scale: Spelling) -> None:
+    q = sg.softmax(scale(z - _top(z)))
+    assert "max" in _ops(simplify(q)) and "max" not in _ops(simplify(q, "fast"))
+    assert simplify(q, "fast") is simplify(sg.softmax(scale(z)), "fast")
+
+
+def test_exact_halving_needs_no_maximum() -> None:
+    assert simplify(sg.softmax(0.5 * (z - _top(z)))) is simplify(sg.softmax(0.5 * z))
+
+
+def test_huge_logits_with_a_scaled_maximum_stay_finite() -> None:
+    rows = np.array([[1e300, 1e300, 0.0, -1e300]])
+    q = sg.softmax((z - _top(z)) * t)
+    np.testing.assert_array_equal(
+        q.eval({z: rows, t: np.array(1e10)}, backend="reference"), [[0.5, 0.5, 0, 0]]
+    )
+
+
+def test_any_row_shift_goes_in_fast() -> None:
+    b = sg.vector("b", shape="n")
+    shifted = sg.softmax(z + b[:, None])
+    assert simplify(shifted, "fast") is sg.softmax(z)
+    assert "add" in _ops(simplify(shifted))
+
+
+def test_softmax_of_a_softmax_stays() -> None:
+    assert simplify(sg.softmax(sg.softmax(z))) is sg.softmax(sg.softmax(z))
 
 
 # ---- q - p ---------------------------------------------------------------------------------------

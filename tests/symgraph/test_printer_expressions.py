@@ -75,7 +75,7 @@ TEXTS: list[tuple[Any, str]] = [
     (sg.softmax(x, axis=1), "softmax(x, axis=1)"),
     (sg.softmax(v), "softmax(v)"),
     (sg.reciprocal(x), "1 / x"),
-    (sg.cumulative_sum(x, axis=1), "cumulative_sum(x, axis=1, reverse=False)"),
+    (sg.cumulative_sum(x, axis=1), "cumulative_sum(x, axis=1)"),
     (sg.max_and_argmax(x, axis=1)[1], "max_and_argmax(x, axis=1)[1]"),
     # products of vectors
     (v @ v, "v @ v"),

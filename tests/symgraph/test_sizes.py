@@ -199,5 +199,13 @@ def test_refused(use: Callable[[], object], error: type[Exception], message: str
         use()
 
 
+def test_a_quotient_by_nothing_is_a_shape_error() -> None:
+    n, m = symbol("n"), symbol("m")
+    assert isinstance(n, Size)
+    assert isinstance(m, Size)
+    with pytest.raises(ShapeError, match=re.escape("3 elements over 0 leave the size open")):
+        evaluate(n // m, {next(iter(n.terms))[0][0][0]: 3, next(iter(m.terms))[0][0][0]: 0})
+
+
 def test_sizes_pickle() -> None:
     assert pickle.loads(pickle.dumps(2 * n + 1)) == 2 * n + 1

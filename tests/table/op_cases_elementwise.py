@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import mpmath
 import numpy as np
 from op_case import (
     ALL,
@@ -67,6 +69,49 @@ def _softplus(x: Array) -> Array:
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
+def below(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Below 0, on both sides of -log 2."""
+    return -unit(rng, shape) * 3
+
+
+def precise(function: Oracle) -> Oracle:
+    """The oracle by mpmath, element by element, rounded once."""
+
+    def value(x: float) -> float:
+        with mpmath.workprec(2000):
+            out = function(mpmath.mpf(x)) if math.isfinite(x) else mpmath.nan
+            return math.nan if isinstance(out, mpmath.mpc) else float(out)
+
+    return wide(np.vectorize(value, otypes=[np.float64]))
+
+
+def _log1mexp(x: Array) -> Array:
+    limits = np.where(x == -np.inf, -0.0, np.where(x == 0, -np.inf, np.nan))
+    inner = np.isfinite(x) & (x != 0)
+    exact = precise(lambda v: mpmath.log1p(-mpmath.exp(v)))
+    return np.where(inner, exact(np.where(inner, x, -1.0)), limits)
+
+
+def _hypot(x: Array, y: Array) -> Array:
+    """NumPy's is infinite for an infinity and a NaN."""
+    return np.where(np.isnan(x) | np.isnan(y), np.nan, np.hypot(x, y))
+
+
+def _log_erfc(x: Array) -> Array:
+    limits = np.where(x == np.inf, -np.inf, np.where(x == -np.inf, math.log(2), np.nan))
+    far, inner = x > 1e3, np.isfinite(x)
+    tail = np.log(special.erfcx(np.where(far & inner, x, 1e3))) - np.where(far, x, 0) ** 2
+    exact = precise(lambda v: mpmath.log(mpmath.erfc(v)))(np.where(inner & ~far, x, 0.0))
+    return np.where(inner, np.where(far, tail, exact), limits)
+
+
+def _erfcx(x: Array) -> Array:
+    """SciPy's is a few ulps off between 0 and 1."""
+    inner = np.abs(x) < 5
+    exact = precise(lambda v: mpmath.exp(v * v) * mpmath.erfc(v))
+    return np.asarray(np.where(inner, exact(np.where(inner, x, 0.0)), special.erfcx(x)))
+
+
 # name, oracle, where drawn, dtypes, ulps
 UNARY: tuple[tuple[str, Oracle, Draw, tuple[str, ...], float], ...] = (
     ("positive", np.positive, normal, NUMBERS, 0),
@@ -87,6 +132,7 @@ UNARY: tuple[tuple[str, Oracle, Draw, tuple[str, ...], float], ...] = (
     ("log1p", wide(np.log1p), positive, FLOATS, 3),
     ("sigmoid", wide(special.expit), normal, FLOATS, 4),
     ("softplus", wide(_softplus), normal, FLOATS, 4),
+    ("log1mexp", wide(_log1mexp), below, FLOATS, 4),
     ("logit", wide(special.logit), unit, FLOATS, 4),
     ("sin", wide(np.sin), normal, FLOATS, 2),
     ("cos", wide(np.cos), normal, FLOATS, 2),
@@ -102,6 +148,10 @@ UNARY: tuple[tuple[str, Oracle, Draw, tuple[str, ...], float], ...] = (
     ("atanh", wide(np.arctanh), inside, FLOATS, 4),
     ("erf", wide(special.erf), normal, FLOATS, 4),
     ("erfc", wide(special.erfc), inside, FLOATS, 4),
+    ("erfcx", wide(_erfcx), inside, FLOATS, 4),
+    ("log_erfc", wide(_log_erfc), normal, FLOATS, 4),
+    ("ndtr", wide(special.ndtr), inside, FLOATS, 4),
+    ("log_ndtr", wide(special.log_ndtr), normal, FLOATS, 4),
     ("floor", np.floor, apart, NUMBERS, 0),
     ("ceil", np.ceil, apart, NUMBERS, 0),
     ("trunc", np.trunc, apart, NUMBERS, 0),
@@ -135,6 +185,7 @@ BINARY: tuple[tuple[str, Oracle, tuple[Arg, Arg], tuple[str, ...], float, int], 
     ("minimum", smaller, (Arg(draw=apart), Arg(draw=apart_too)), ALL, 0, 2),
     ("logaddexp", wide(np.logaddexp), (_ANY, _ANY), FLOATS, 4, 2),
     ("xlogy", wide(special.xlogy), (_ANY, Arg(draw=positive)), FLOATS, 4, 2),
+    ("hypot", wide(_hypot), (Arg(draw=nonzero), _ANY), FLOATS, 2, 2),
     ("atan2", wide(np.arctan2), (Arg(draw=nonzero), _ANY), FLOATS, 4, 2),
     ("equal", np.equal, (_TIES, _TIES), ALL, 0, 0),
     ("not_equal", np.not_equal, (_TIES, _TIES), ALL, 0, 0),

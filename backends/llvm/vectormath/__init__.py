@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from symgraph.backends.llvm.builder import Builder, Value
-from symgraph.backends.llvm.vectormath.error_function import erf, erfc
+from symgraph.backends.llvm.vectormath.error_function import erf, erfc, erfcx
 from symgraph.backends.llvm.vectormath.exponential import exp, exp2, expm1, sigmoid
 from symgraph.backends.llvm.vectormath.floating import Real
 from symgraph.backends.llvm.vectormath.hyperbolic import acosh, asinh, atanh, cosh, sinh, tanh
@@ -61,6 +61,7 @@ MATH: dict[str, Callable[[Builder, Value], Value]] = {
     "cosh": _unary(cosh),
     "erf": _unary(erf),
     "erfc": _unary(erfc),
+    "erfcx": _unary(erfcx),
     "exp": _unary(exp),
     "exp2": _unary(exp2),
     "expm1": _unary(expm1),

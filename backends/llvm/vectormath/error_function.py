@@ -1,8 +1,9 @@
-"""erf and erfc.
+"""erf, erfc and erfcx.
 
 ``erfc(a) = exp(-a**2) g(q) / (a + 4)`` for ``a >= 0`` with ``q = (a - 4) / (a + 4)``: under this
 map polynomials cover the whole half line (Shepherd and Laframboise 1981). ``erf`` is odd and a
-polynomial near zero.
+polynomial near zero. ``erfcx(a) = exp(a**2) erfc(a)`` is the same without the exponential, and
+its asymptotic series beyond the polynomials.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from symgraph.backends.llvm.vectormath.floating import (
     where,
 )
 
-__all__ = ["erf", "erfc"]
+__all__ = ["erf", "erfc", "erfcx"]
 
 # erf(x) / x - 1 in x**2: on |x| <= 0.75 for float32 (2**-29.4 of erf), on |x| <= 1 for float64
 # (2**-55.8).
@@ -136,6 +137,14 @@ SCALED_RIGHT = (
 ERFC_END = {"single": 10.1, "double": 27.3}
 
 
+# sqrt(pi) a exp(a**2) erfc(a) in 1 / a**2, beyond the ends above: error 2**-31 and 2**-57.
+SERIES = {
+    "single": (1.0, -0.5, 0.75, -1.875, 6.5625, -29.53125),
+    "double": (1.0, -0.5, 0.75, -1.875, 6.5625, -29.53125, 162.421875, -1055.7421875),
+}
+INVERSE_ROOT_PI = 1 / math.sqrt(math.pi)
+
+
 def scaled_erfc(a: Real) -> tuple[Real, Real]:
     """``exp(a**2) erfc(a)`` for ``a >= 0`` in two parts, float64.
 
@@ -190,6 +199,37 @@ def erfc_long(a: Real) -> Real:
     y, y_low = fast_two_sum(*scaled_erfc(a))
     high, low = split_product(e, y)
     return scale(high + (low + e.mad(y_low, y * e_low)), part.k)
+
+
+@via_double
+def erfcx(x: Real, grade: str) -> Real:
+    """``exp(x**2) erfc(x)``; for negative ``x`` it is ``2 exp(x**2)`` minus its mirror."""
+    a = x.abs()
+    far = a > ERFC_END[grade]
+    near = where(far, a.const(1.0), a)
+    if grade == "single":
+        inverse = 1.0 / (near + 4.0)
+        y, y_low = inverse * inverse.mad(-8.0, 1.0).poly(SCALED_SHORT), a.const(0.0)
+    else:
+        y, y_low = fast_two_sum(*scaled_erfc(near))
+    inverse = 1.0 / where(far, a, a.const(1.0))
+    tail = (inverse * inverse).poly(SERIES[grade][1:]) * (inverse * inverse)
+    base = inverse * INVERSE_ROOT_PI
+    y = where(far, base.mad(tail, base), y)
+    y_low = where(far, a.const(0.0), y_low)
+    value = where(x < 0.0, mirrored(a, y, y_low), y + y_low)
+    return where(a < 2.0**-55, a.const(1.0), value)
+
+
+def mirrored(a: Real, y: Real, y_low: Real) -> Real:
+    """``2 exp(a**2) - (y + y_low)`` for ``a >= 0``."""
+    a = a.at_most(ERFC_END["double"])
+    head = a.high()
+    part = reduce(head * head, minus=-((a - head) * (a + head)))
+    e, e_low = fast_two_sum(a.const(1.0), part.r)
+    high, low = scale(e * 2.0, part.k), scale((e_low + part.tail) * 2.0, part.k)
+    total, error = two_sum(high, -y)
+    return where(high < math.inf, total + ((error + low) - y_low), high)
 
 
 @via_double

@@ -1,0 +1,124 @@
+"""Audits: errors in ulps before and after each rule, a witness, and what was left out."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from traced_models import deep_network_hvp, naive_cross_entropy, planted, softplus_by_hand
+
+import symgraph as sg
+from symgraph.errors import UnsupportedError
+from symgraph.passes.rules.pattern import P, Var
+from symgraph.passes.rules.rule import ROUNDING, STABILISING, Rule
+
+x_ = Var("x")
+SEED = 3
+
+
+def test_a_stabilising_rule_is_measured_before_and_after() -> None:
+    (rule,) = [r for r in softplus_by_hand().audit(seed=SEED).rules if r.contract == "stabilising"]
+    assert rule.result is not None
+    assert rule.result.before == np.inf and rule.result.after < 4 and not rule.result.worse
+    assert "x = " in rule.result.witness and (rule.fired, rule.measured) == (1, 1)
+
+
+def test_the_whole_function_is_measured() -> None:
+    found = softplus_by_hand().audit(seed=SEED)
+    assert found.whole is not None
+    assert found.whole.before == np.inf and found.whole.after < 4
+    assert "the whole function: inf before, " in str(found)
+
+
+def test_the_cross_entropy_is_not_made_worse() -> None:
+    found = naive_cross_entropy().audit(samples=3, seed=SEED)
+    assert found.worse == () and "no rule made anything worse" in str(found)
+    assert {r.rule for r in found.rules} == set(naive_cross_entropy().rewrites.counts())
+
+
+WORSE = [
+    Rule("naive_softplus", P.softplus(x_), P.log(P.add(1.0, P.exp(x_))), STABILISING),
+    Rule("naive_expm1", P.expm1(x_), P.subtract(P.exp(x_), 1.0), ROUNDING),
+    Rule("naive_log1p", P.log1p(x_), P.log(P.add(1.0, x_)), ROUNDING),
+]
+
+
+@pytest.mark.parametrize("rule", WORSE, ids=[r.name for r in WORSE])
+def test_a_rule_that_makes_it_worse_is_named_with_a_witness(rule: Rule) -> None:
+    x = sg.vector("x", shape=8)
+    y = sg.softplus(x) + sg.expm1(x) + sg.log1p(x)
+    f = sg.function([x], y, passes=planted(rule), backend="reference")
+    found = f.audit(seed=SEED)
+    (measured,) = found.worse
+    assert measured.rule == rule.name and measured.result is not None
+    assert measured.result.after > 100 and "x = " in measured.result.witness
+    assert f"made something worse: {rule.name}" in str(found) and "WORSE by" in str(found)
+
+
+def test_a_witness_shows_the_error() -> None:
+    x = sg.vector("x", shape=8)
+    f = sg.function([x], sg.expm1(x), passes=planted(WORSE[1]), backend="reference")
+    result = f.audit(seed=SEED).rules[0].result
+    assert result is not None
+    at = float(result.witness.split("x = ")[1].split(" ")[0])
+    got, want = np.exp(at) - 1.0, np.expm1(at)
+    off = abs(got - want) / np.spacing(abs(want))
+    assert off > 100 or (np.isnan(got) != np.isnan(want))
+
+
+def test_rewrites_beyond_the_cap_are_counted() -> None:
+    x = sg.vector("x", shape=4)
+    y = x
+    for k in range(9):
+        y = sg.sin(sg.log(1 + sg.exp(y))) * (k + 2.5)
+    f = sg.function([x], y, backend="reference")
+    found = f.audit(samples=1, per_rule=2)
+    fired = f.rewrites.by(contract="stabilising").counts()
+    for rule in found.rules:
+        if rule.rule in fired:
+            assert (rule.fired, rule.measured) == (fired[rule.rule], min(2, fired[rule.rule]))
+    assert max(fired.values()) == 9 and "2 of 9 measured" in str(found)
+
+
+def test_what_is_too_large_is_said() -> None:
+    f = deep_network_hvp("default")
+    found = f.audit(samples=1, per_rule=1)
+    assert found.whole is None and "not measured: one takes about" in str(found)
+    assert sum(r.fired for r in found.rules) == len(f.rewrites)
+
+
+def test_an_operation_of_the_users_own_is_left_out_with_the_reason() -> None:
+    x = sg.vector("x", shape=4)
+    twice = sg.Op(
+        "twice",
+        lambda types, attrs, equations: types[0],
+        lambda a: 2 * a,
+        frozenset({"elementwise"}),
+    )
+    from symgraph.tensor import apply
+
+    f = sg.function([x], sg.negative(-apply(twice, (sg.log(1 + sg.exp(x)),))), backend="reference")
+    found = f.audit(samples=1)
+    assert "twice (made at test_audit.py:" in found.left_out
+    assert any(r.result is not None and r.contract == "stabilising" for r in found.rules)
+
+
+def test_without_rewrites_there_is_still_the_function() -> None:
+    x = sg.vector("x", shape=3)
+    found = sg.function([x], sg.sin(x), passes=(), backend="reference").audit(samples=1)
+    assert found.rules == () and found.whole is not None and not found.whole.worse
+
+
+def test_integers_are_compared_exactly() -> None:
+    k = sg.vector("k", shape=3, dtype="int8")
+    found = sg.function([k], sg.negative(-k), backend="reference").audit(samples=2)
+    assert found.whole is not None and (found.whole.before, found.whole.after) == (0, 0)
+
+
+def test_without_mpmath_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [m for m in sys.modules if m.startswith("symgraph.backends.precise.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "mpmath", None)
+    with pytest.raises(UnsupportedError, match=r"pip install 'symgraph\[audit\]'"):
+        softplus_by_hand().audit()
