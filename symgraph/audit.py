@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from symgraph.audit_results import Audit, Measured, RuleAudit
 from symgraph.backends.precise import PRECISIONS, evaluate_precisely, precise_difference, rounded
 from symgraph.backends.reference.evaluate import evaluate_graph
 from symgraph.errors import SymgraphError
@@ -35,116 +34,6 @@ COSTLY, WHOLE = 300_000, 40_000
 ALLOWED, CONDITIONED = 4.0, 2.0
 #: A sample draws at least so many numbers for each input, in up to eight draws.
 COVERED = 24
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """The worst errors, in units in the last place, of one thing before and after.
-
-    ``worse_by`` is the largest growth at any one element beyond what rounding explains: twice the
-    error before, a few ulps, and what changing the operands by one ulp changes. ``witness`` holds
-    the values at which the error grew so, or at which it was largest before. An infinite error
-    means a NaN or infinity where mathematics has a number, or the other way around. ``same_bits``:
-    both sides of an exact rule gave the same bits everywhere, so that it added no error; how large
-    the error of both is was not asked, and stands as 0.
-    """
-
-    before: float
-    after: float
-    worse_by: float
-    witness: str
-    same_bits: bool = False
-
-    @property
-    def worse(self) -> bool:
-        """Whether some element lost more than rounding explains."""
-        return self.worse_by > 0
-
-
-@dataclass(frozen=True, slots=True)
-class RuleAudit:
-    """One rule: how often it fired, how many of these rewrites were measured, and the worst."""
-
-    rule: str
-    contract: str
-    fired: int
-    measured: int
-    result: Measured | None
-    left_out: str = ""
-
-    @property
-    def harmless(self) -> bool:
-        """Whether there is no error to tell of, neither before nor after."""
-        told = self.result is None or self.result.before > 0 or self.result.after > 0
-        return not told and not self.left_out
-
-    def __str__(self) -> str:
-        times = f"{self.measured} of {self.fired}"
-        if self.result is None:
-            return f"{self.rule} [{self.contract}], {times} measured: {self.left_out}"
-        text = f"{self.rule} [{self.contract}], {times} measured: {_change(self.result)}"
-        text += f"; others: {self.left_out}" if self.left_out else ""
-        return f"{text}\n    at {self.result.witness}" if self.result.witness else text
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Audit:
-    """The errors of every rule that fired and of the whole function. ``str()`` is a report."""
-
-    name: str
-    rules: tuple[RuleAudit, ...]
-    whole: Measured | None
-    left_out: str
-    samples: int
-
-    @property
-    def worse(self) -> tuple[RuleAudit, ...]:
-        """The rules that made something worse."""
-        return tuple(r for r in self.rules if r.result is not None and r.result.worse)
-
-    def __str__(self) -> str:
-        fired = sum(r.fired for r in self.rules)
-        head = (
-            f"audit of {self.name}: {fired} rewrites by {len(self.rules)} rules, "
-            f"{self.samples} draws; worst errors in ulps, NumPy against mpmath"
-        )
-        bad = ", ".join(r.rule for r in self.worse)
-        verdict = f"made something worse: {bad}" if bad else "no rule made anything worse"
-        parts = [_change(self.whole)] if self.whole is not None else []
-        whole = ", ".join([*parts, *([self.left_out] if self.left_out else [])])
-        lines = [head, *[str(r) for r in self.rules if not r.harmless]]
-        lines += _listed([r for r in self.rules if r.harmless])
-        lines += [verdict, f"the whole function: {whole}"]
-        if self.whole is not None and self.whole.witness:
-            lines.append(f"    at {self.whole.witness}")
-        return "\n".join(lines)
-
-    def __repr__(self) -> str:
-        return str(self)
-
-
-def _listed(rules: list[RuleAudit]) -> list[str]:
-    """Rules without errors, each kind in one paragraph."""
-    same = [r for r in rules if r.result is not None and r.result.same_bits]
-    none = [r for r in rules if r not in same]
-    kinds = (("the same bits before and after", same), ("no error before or after", none))
-    return [
-        textwrap.fill(
-            f"{what}: " + ", ".join(f"{r.rule} {r.measured} of {r.fired}" for r in found),
-            100, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False,
-        )
-        for what, found in kinds
-        if found
-    ]  # fmt: skip
-
-
-def _change(m: Measured) -> str:
-    note = f", WORSE by {_number(m.worse_by)}" if m.worse else ""
-    return f"{_number(m.before)} before, {_number(m.after)} after{note}"
-
-
-def _number(error: float) -> str:
-    return f"{error:.2g}" if error < 1e6 or error == np.inf else f"{error:.1e}"
 
 
 def audit(function: Function, samples: int = 6, seed: int = 0, per_rule: int = 3) -> Audit:
@@ -235,6 +124,7 @@ def _worst(results: Sequence[Measured]) -> Measured:
         max(m.after for m in results),
         max(m.worse_by for m in results),
         telling.witness,
+        telling.outcome,
         all(m.same_bits for m in results),
     )
 
@@ -256,7 +146,8 @@ def _rewrite(function: Function, r: Rewrite, drawn: Sequence[Values]) -> Measure
         everything = values | given  # the inputs say what the sizes are
         if _cost(sides, everything) > COSTLY:
             return f"not measured: more than {COSTLY:.0e} element operations"
-        results.append(_sides(*sides, everything, given, r.contract))
+        before, after = sides
+        results.append(_sides(before, after, everything, given, r.contract))
     return _worst(results)
 
 
@@ -315,13 +206,16 @@ def _sides(before: Graph, after: Graph, values: Values, given: Values, contract:
     (old,) = evaluate_graph(before, values)
     (new,) = evaluate_graph(after, values)
     if contract == EXACT and _same_bits(old, new):
-        return Measured(0.0, 0.0, 0.0, "", True)
+        return Measured(0.0, 0.0, 0.0, "", "", True)
     (truth,) = evaluate_precisely(before, values)
 
     def moved(sign: float) -> Any:
         return evaluate_precisely(before, values | _moved(given, sign))[0]
 
-    return _measured(truth, old, new, given, contract == NORMWISE, moved)
+    return _measured(
+        truth, old, new, given, moved, normwise=contract == NORMWISE,
+        pointwise=_pointwise(before, given) and _pointwise(after, given),
+    )  # fmt: skip
 
 
 def _same_bits(old: Array, new: Array) -> bool:
@@ -345,11 +239,18 @@ def _moved(given: Values, sign: float) -> Values:
 
 
 def _measured(
-    truth: Any, old: Array, new: Array, given: Values, normwise: bool, moved: Callable[[float], Any]
+    truth: Any,
+    old: Array,
+    new: Array,
+    given: Values,
+    moved: Callable[[float], Any],
+    *,
+    normwise: bool,
+    pointwise: bool,
 ) -> Measured:
     truth = np.asarray(truth)
     if truth.size == 0:
-        return Measured(0.0, 0.0, 0.0, "")
+        return Measured(0.0, 0.0, 0.0)
     a, b = _ulps(old, truth, normwise), _ulps(new, truth, normwise)
     growth = np.where(np.isinf(a), 0.0, b - 2 * np.where(np.isinf(a), 0.0, a)) - ALLOWED
     if (growth > 0).any() and new.dtype.kind == "f":
@@ -359,8 +260,10 @@ def _measured(
     at = int(growth.argmax()) if grown > 0 else int(a.argmax())
     place = tuple(int(k) for k in np.unravel_index(at, truth.shape))
     told = max(float(a.max()), grown) > 0
-    witness = _witness(given, place, truth) if told else ""
-    return Measured(float(a.max()), float(b.max()), max(0.0, grown), witness)
+    shown = [str(v[place]) for v in (old, new, rounded(truth, new.dtype))]
+    outcome = "{} before, {} after, where {} is right".format(*shown) if told else ""
+    witness = _witness(given, place, truth.shape if pointwise else None) if told else ""
+    return Measured(float(a.max()), float(b.max()), max(0.0, grown), witness, outcome)
 
 
 def _shift(moved: Array, truth: Array, dtype: Any, normwise: bool) -> Array:
@@ -385,15 +288,22 @@ def _ulps(got: Array, truth: Array, normwise: bool) -> Array:
     return np.array(off).reshape(truth.shape)
 
 
-def _witness(given: Values, place: tuple[int, ...], truth: Array) -> str:
-    parts = [f"{brief(v, 48)} = {_at(a, place, truth.shape)}" for v, a in given.items()]
+def _witness(given: Values, place: tuple[int, ...], shape: tuple[int, ...] | None) -> str:
+    """The values at which something was seen: of the one element, where elements are apart."""
+    parts = [f"{brief(v, 48)} = {_at(a, place, shape)}" for v, a in given.items()]
     where = f" (element {', '.join(map(str, place))})" if place else ""
     return "; ".join(parts) + where
 
 
-def _at(array: Array, place: tuple[int, ...], shape: tuple[int, ...]) -> str:
+def _pointwise(graph: Graph, given: Values) -> bool:
+    """Whether each element of the outputs depends on the elements at its place alone."""
+    leaf = (leaves.constant, leaves.size, leaves.input_, leaves.shared)
+    return all(n in given or n.op in leaf or n.op.elementwise for n in graph.nodes)
+
+
+def _at(array: Array, place: tuple[int, ...], shape: tuple[int, ...] | None) -> str:
     """The element that stands at the place, or a small array, or its shape."""
-    if array.ndim <= len(shape):
+    if shape is not None and array.ndim <= len(shape):
         ends = shape[len(shape) - array.ndim :]
         if all(n in (1, m) for n, m in zip(array.shape, ends, strict=True)):
             at = place[len(shape) - array.ndim :]
@@ -441,7 +351,10 @@ def _outputs(function: Function, values: Values, old: list[Array]) -> list[Measu
     def output(k: int, sign: float) -> Any:
         return moved(sign)[k]
 
+    pointwise = _pointwise(original, {})
     return [
-        _measured(truth, a, b, values, False, functools.partial(output, k))
+        _measured(
+            truth, a, b, values, functools.partial(output, k), normwise=False, pointwise=pointwise
+        )
         for k, (truth, a, b) in enumerate(zip(truths, old, new, strict=True))
     ]

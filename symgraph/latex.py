@@ -155,17 +155,17 @@ def _leaf(node: Tensor, names: Names) -> Text | None:
 def _name(name: str) -> str:
     """``W1`` and ``W_1`` with an index, Greek letters by name, words upright."""
     name = "".join(map(_letter, name))
-    found = re.fullmatch(r"([A-Za-z]+?)_?([0-9]+|(?<=_)\w+)?", name)
+    found = re.fullmatch(r"([A-Za-z]+?)_?([0-9]+)?(?:_(\w+))?", name)
     if found is None:
         return rf"\mathrm{{{_plain(name)}}}"
-    stem, index = found[1], found[2]
+    stem, *parts = found.groups()
     if stem in GREEK:
         stem = "\\" + stem
     elif len(stem) > 1:
         stem = rf"\mathrm{{{stem}}}"
-    if index is None:
-        return stem
-    return rf"{stem}_{{{index if index.isdigit() or len(index) == 1 else _upright(index)}}}"
+    below = [p if p.isdigit() or len(p) == 1 else _upright(p) for p in parts if p]
+    index = r",\, ".join(below)
+    return rf"{stem}_{{{index}}}" if below else stem
 
 
 def _letter(c: str) -> str:
@@ -359,7 +359,7 @@ def _escaped(plain: Spelling) -> Join:
         for k, t in enumerate(texts):
             shown = _within(t, POSTFIX) if indexed is not None and k == 0 else t.text
             text = text.replace(chr(_OPEN + k), shown)
-        return Text(re.sub(r"^\{([A-Za-z])\}_", r"\1_", text), level)
+        return Text(re.sub(r"^\{([A-Za-z]|\\[a-z]+)\}_", r"\1_", text), level)
 
     return join
 
@@ -390,5 +390,6 @@ def _signs(text: str) -> str:
     text = re.sub(r"(?<![\\{A-Za-z])([a-z]\w+)(?==)", lambda m: rf"\mathrm{{{_plain(m[1])}}}", text)
     text = re.sub(r"(?<=\w)\*\*(\w+)", r"^{\1}", text)
     text = re.sub(r"(?<=[\w}])\*(?=\w)", r"\\, ", text)
-    text = re.sub(r"\b(True|False)\b", lambda m: _upright(m[1].lower()), text)
+    words = r"(?<![\\{])\b(True|False|(?:float|u?int)[0-9]+)\b(?!\()"
+    text = re.sub(words, lambda m: _upright(m[1].lower()), text)
     return text.replace("%", r"\bmod").replace("&", r"\land").replace("~", r"\lnot ")

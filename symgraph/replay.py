@@ -50,7 +50,9 @@ class ReplayStep:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Replay:
-    """All rewrites of a function computed again. ``str()`` is a table with a summary."""
+    """All rewrites of a function computed again. ``str()`` is a report with a line for each step
+    that broke its contract and for each rule that kept it.
+    """
 
     name: str
     steps: tuple[ReplayStep, ...]
@@ -69,7 +71,18 @@ class Replay:
         broken = len(self.failures)
         verdict = "all keep their contracts" if not broken else f"{broken} broke their contracts"
         head = f"replay of {self.name}: {len(self.steps)} rewrites, {verdict}"
-        return "\n".join([head, *map(str, self.steps)])
+        return "\n".join([head, *map(str, self.failures), *self._kept()])
+
+    def _kept(self) -> list[str]:
+        by_rule: dict[tuple[str, str], list[float]] = {}
+        for s in self.steps:
+            if s.passed:
+                by_rule.setdefault((s.rewrite.rule, s.rewrite.contract), []).append(s.error)
+        return [
+            f"ok      {rule} [{contract}], {len(errors)} times: "
+            f"relative difference up to {max(errors):.1e}"
+            for (rule, contract), errors in by_rule.items()
+        ]
 
     def __repr__(self) -> str:
         return str(self)

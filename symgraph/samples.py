@@ -54,7 +54,9 @@ def draw(graph: Graph, kind: str = "ordinary", seed: int = 0) -> Values:
                 reasons = error
             else:
                 return values
-    raise UnsupportedError(f"no small arrays were found that fit the inputs; pass some: {reasons}")
+    raise UnsupportedError(
+        f"no small arrays were found that fit the inputs; f.replay(arrays) takes some: {reasons}"
+    )
 
 
 def given_values(graph: Graph, arrays: list[Array]) -> Values:
@@ -67,7 +69,7 @@ def _candidates(dims: list[Dim], known: dict[Atom, int]) -> Iterator[dict[Atom, 
     """Assignments of small sizes to the symbols: all different, then all equal."""
     free = [a for a in dict.fromkeys(a for d in dims for a in _sorted(d)) if a not in known]
     yield {**known, **{a: SMALLEST + k for k, a in enumerate(free)}}
-    for size in (4, 3, 2, 1):
+    for size in (4, 3, 2, 1, 16, 64):
         yield {**known, **dict.fromkeys(free, size)}
 
 

@@ -332,23 +332,52 @@ def _squeeze(node: Tensor, names: Names) -> Spelling:
     return Spelling((x,), lambda a: Text(f"squeeze({a.text}, {spelled})"))
 
 
+#: so many products before or after a vector are written as products with the vector itself
+CHAIN = 8
+
+
 def _vector_product(x: Tensor, dropped: tuple[int, ...]) -> Spelling | None:
-    a, b = x.inputs
-    row = a.op is shapes.expand_dims and a.ndim == 2 and a.attrs["axes"] == (0,)
-    column = b.op is shapes.expand_dims and b.ndim == 2 and b.attrs["axes"] == (1,)
-    row, column = row and x.ndim - 2 in dropped, column and x.ndim - 1 in dropped
-    if len(dropped) != row + column:
+    """A chain of products that starts or ends with a vector, the added axes left out."""
+    row, column = x.ndim - 2 in dropped, x.ndim - 1 in dropped
+    if x.ndim != 2 or len(dropped) != row + column:
         return None
-    pair = (a.inputs[0] if row else a, b.inputs[0] if column else b)
-    return Spelling(
-        pair, lambda a, b: Text(f"{a.within(PRODUCT)} @ {b.within(PRODUCT + 1)}", PRODUCT)
-    )
+    left = _to_vector(x.inputs[0], 0) if row else (x.inputs[0],)
+    right = _to_vector(x.inputs[1], 1) if column else (x.inputs[1],)
+    if left is None or right is None:
+        return None
+
+    def join(*texts: Text) -> Text:
+        first, *others = texts[: len(left)]
+        for text in others:
+            first = _product(first, text)
+        *others, last = texts[len(left) :]
+        for text in reversed(others):
+            last = _product(text, last)
+        return _product(first, last)
+
+    return Spelling((*left, *right), join)
+
+
+def _to_vector(x: Tensor, side: int) -> tuple[Tensor, ...] | None:
+    """The factors of x, in order, where its first (side 0) or last (side 1) is a vector with an
+    added axis.
+    """
+    found: list[Tensor] = []
+    while x.op.name == "matmul" and len(found) < CHAIN:
+        found.append(x.inputs[1 - side])
+        x = x.inputs[side]
+    if x.op is not shapes.expand_dims or x.ndim != 2 or x.attrs["axes"] != (side,):
+        return None
+    found.append(x.inputs[0])
+    return tuple(found if side else reversed(found))
+
+
+def _product(a: Text, b: Text) -> Text:
+    return Text(f"{a.within(PRODUCT)} @ {b.within(PRODUCT + 1)}", PRODUCT)
 
 
 def _matmul(node: Tensor, names: Names) -> Spelling:
-    return Spelling(
-        node.inputs, lambda a, b: Text(f"{a.within(PRODUCT)} @ {b.within(PRODUCT + 1)}", PRODUCT)
-    )
+    return Spelling(node.inputs, _product)
 
 
 def _concat(node: Tensor, names: Names) -> Spelling:

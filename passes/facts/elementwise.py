@@ -307,9 +307,11 @@ def _sinh(node: Tensor, ins: list[Known]) -> Known:
 
 
 def _hypot(node: Tensor, ins: list[Known]) -> Known:
+    """At least as long as each leg; half of that leaves room for rounding."""
     a, b = ins
+    least = max(0, a.lo, -a.hi, b.lo, -b.hi) / 2
     return made(
-        node.dtype, 0, INF, nan=a.nan or b.nan, minus=False, positive=a.positive or b.positive
+        node.dtype, least, INF, nan=a.nan or b.nan, minus=False, positive=a.positive or b.positive
     )  # fmt: skip
 
 

@@ -90,10 +90,7 @@ class _Run:
                     self.normal_form(node)
             elif not self._settled(node):
                 moved = True
-                new = self.became[node][0] if node in self.became else node
-                if new in done:
-                    done[node] = done[new]
-                else:
+                if not self._known(node):
                     self.normal_form(node)
         return [self._finished(o) for o in self.outputs]
 
@@ -129,6 +126,14 @@ class _Run:
                 else:
                     self._settle(node)
 
+    def _known(self, node: Tensor) -> bool:
+        """Whether the normal form of what replaces a node is known; then it is the node's too."""
+        after = self.became.get(node)
+        if after is None or after[0] not in self.done:
+            return False
+        self.done[node] = self.done[after[0]]
+        return True
+
     def _stale(self, node: Tensor) -> bool:
         """Whether an input is no longer what it was."""
         done = self.done
@@ -146,8 +151,8 @@ class _Run:
             if new is not node:
                 self._replace(node, new, "rebuild")
                 fresh = new not in self.done and new not in self.became and not self._stale(new)
-                if fresh and self._settled(new):
-                    self.done[node] = new
+                if fresh and (self._settled(new) or self._known(new)):
+                    self.done[node] = self.done[new]
                 return
         self._settled(node)
 

@@ -21,13 +21,15 @@ from symgraph.passes.rules.exponential_sums import (
     SUMS,
     log_of_terms,
     opposite,
+    scale_of,
     scaled,
+    shifted,
     terms_of,
 )
 from symgraph.passes.rules.layout import replay
 from symgraph.passes.rules.moving import MOVES
 from symgraph.passes.rules.pattern import Const, Node, P, Var, literal_of, near_input
-from symgraph.passes.rules.rule import FINITE_ONLY, ROUNDING, STABILISING, Match, Rule
+from symgraph.passes.rules.rule import EXACT, FINITE_ONLY, ROUNDING, STABILISING, Match, Rule
 from symgraph.tensor import Tensor, apply
 
 __all__ = ["EXPLOG", "stable_log"]
@@ -90,18 +92,46 @@ def _log_of_either(m: Match) -> Tensor | None:
     must never be negative. Literals are split off only from what is known by its logarithm.
     """
     inner = m.node.inputs[0]
+    factor, rest = _without_literals(inner)
+    if rest is not inner and factor > 0 and _holds_known(rest, _DEPTH // 2):
+        return _in_units(m, shifted(f.log(rest), math.log(factor)))
     logs = [stable_log(i) for i in inner.inputs]
-    if logs[0] is None and logs[1] is None:
-        if inner.op is e.divide or any(literal_of(i) is not None for i in inner.inputs):
-            return None  # the logarithms of two numbers close to each other would cancel
-        if not all(m.facts.nonnegative(i) for i in inner.inputs):
-            return None
+    if logs[0] is None and logs[1] is None and not _splits(inner, m):
+        return None
     first, second = [
         f.log(i) if known is None else known for i, known in zip(inner.inputs, logs, strict=True)
     ]
     if inner.op is e.divide and logs[1] is None and not m.facts.nonnegative(inner.inputs[1]):
         return None  # a zero below the bar may be -0.0
     return _in_units(m, apply(e.add if inner.op is e.multiply else e.subtract, (first, second)))
+
+
+def _without_literals(x: Tensor) -> tuple[float, Tensor]:
+    """x as a literal times what has no literal factor at its top."""
+    total = 1.0
+    for _ in range(_DEPTH):
+        factor, core = scale_of(x)
+        if core is x or not 1e-30 < abs(total * factor) < 1e30:
+            break
+        total, x = total * factor, core
+    return total, x
+
+
+def _splits(x: Tensor, m: Match) -> bool:
+    """Whether a product or quotient of two factors whose logarithms are not known is split."""
+    if not all(m.facts.nonnegative(i) for i in x.inputs):
+        return False
+    if any(_holds_known(i, _DEPTH // 2) for i in x.inputs):
+        return True
+    # the logarithms of two numbers close to each other would cancel
+    return x.op is e.multiply and all(literal_of(i) is None for i in x.inputs)
+
+
+def _holds_known(x: Tensor, depth: int) -> bool:
+    """Whether a product has a factor that is known by its logarithm."""
+    if x.op in (e.multiply, e.divide) and depth:
+        return any(_holds_known(i, depth - 1) for i in x.inputs)
+    return stable_log(x) is not None
 
 
 def _log_of_magnitude(m: Match) -> Tensor | None:
@@ -155,6 +185,20 @@ def _times(y: Tensor, log: Tensor) -> Tensor:
     return f.where(f.logical_or(empty, one), number(0, log.dtype), product)
 
 
+def _is_their_product(product: Tensor, x: Tensor, y: Tensor) -> bool:
+    """Whether one is x * y, up to signs: the masks of ``_times`` are for 0 times an infinity."""
+    if product.op is e.negative:
+        product = product.inputs[0]
+    if product.op is not e.multiply:
+        return False
+    wanted = {_unsigned(x), _unsigned(y)}
+    return {_unsigned(i) for i in product.inputs} == wanted
+
+
+def _unsigned(x: Tensor) -> Tensor:
+    return x.inputs[0] if x.op is e.negative else x
+
+
 def _log_prod(m: Match) -> Tensor:
     """The sum of logarithms; NaN where the product is negative."""
     axis = m.node.inputs[0].attrs["axis"]
@@ -197,6 +241,8 @@ def _cancels(x: Tensor, m: Match) -> bool:
 
 def _difference(m: Match) -> Tensor | None:
     """Sums of exponentials that cancel: c (exp(u) - 1), c (exp(u) - exp(-u)), (exp(u) - 1) + 1."""
+    if _power_near(m.node):
+        return None  # 2**k - 1 is exact where k is an integer
     terms = terms_of(m.node, m.facts)
     if terms is None:
         return None
@@ -211,6 +257,17 @@ def _difference(m: Match) -> Tensor | None:
     if opposite(one.exponent, other.exponent):
         return scaled(2 * one.factor, f.sinh(one.exponent))
     return None
+
+
+def _power_near(x: Tensor) -> bool:
+    """Whether a power of a literal is among the operands of x, or one operation below."""
+    near = [*x.inputs, *(j for i in x.inputs for j in i.inputs)]
+    return any(i.op is e.exp2 or (i.op is e.power and _whole(i.inputs[0])) for i in near)
+
+
+def _whole(x: Tensor) -> bool:
+    value = literal_of(x)
+    return value is not None and float(value).is_integer()
 
 
 def _without_shift(m: Match) -> Tensor | None:
@@ -316,6 +373,9 @@ EXPLOG: tuple[Rule, ...] = (
     Rule("logaddexp_shift",
         Node(frozenset((e.add,)), children=frozenset((e.logaddexp, e.softplus))), _without_shift,
         STABILISING),
+    Rule("infinite_opposites",
+        P.logical_and(P.equal(x, P.negative(x)), P.isinf(x)),
+        lambda m: number(False, m.node.dtype), EXACT),
     # ---- near one --------------------------------------------------------------------------------
     Rule("log_one_plus",    P.log(P.add(1, x)),                    P.log1p(x), STABILISING),
     Rule("log_one_minus",   P.log(P.subtract(1, x)),               P.log1p(P.negative(x)),
@@ -342,6 +402,11 @@ EXPLOG: tuple[Rule, ...] = (
         STABILISING),
     Rule("power_of_known",  P.pow(x, c),                           _power_of_known, STABILISING),
     Rule("x_log_x",         P.multiply(x, P.log(x)),               P.xlogy(x, x), FINITE_ONLY),
+    Rule("power_of_logarithm",
+        P.where(P.logical_or(P.logical_and(P.equal(0, x), P.isinf(u)),
+                             P.logical_and(P.isinf(x), P.equal(0, u))), 0, y),
+        y, FINITE_ONLY, lambda m: _is_their_product(m.y, m.x, m.u),
+        sound=lambda m: m.facts.finite(m.x) and m.facts.finite(m.u)),
     # ---- logarithms of products ------------------------------------------------------------------
     Rule("log_of_known",
         Node(PLAIN_LOGS, children=_LAID_OUT | frozenset(_LOGARITHMS)), _log_of_known, STABILISING),

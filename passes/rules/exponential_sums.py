@@ -19,7 +19,7 @@ from symgraph.passes.rules.pattern import literal_of
 from symgraph.tensor import Tensor
 
 __all__ = [
-    "EXPONENTIALS", "SUMS", "Term", "gap_of", "log_of_terms", "opposite",
+    "EXPONENTIALS", "SUMS", "Term", "gap_of", "guarded_gap", "log_of_terms", "opposite",
     "scale_of", "scaled", "shifted", "terms_of",
 ]  # fmt: skip
 
@@ -217,7 +217,7 @@ def log_of_terms(terms: Sequence[Term]) -> Tensor | None:
     level = _log_of_sum(more)
     if len(less) == 1 and less[0].exponent is None:
         return f.add(level, f.log1mexp(shifted(f.negative(level), math.log(less[0].factor))))
-    return f.add(level, f.log1mexp(_gap(_log_of_sum(less), level)))
+    return f.add(level, f.log1mexp(guarded_gap(_log_of_sum(less), level)))
 
 
 def gap_of(one: Term, other: Term, guarded: bool = False) -> Tensor:
@@ -230,10 +230,11 @@ def gap_of(one: Term, other: Term, guarded: bool = False) -> Tensor:
         return shifted(f.negative(v), log)
     if opposite(u, v):
         return shifted(scaled(2, u), log)
-    return shifted(_gap(u, v) if guarded else f.subtract(u, v), log)
+    return shifted(guarded_gap(u, v) if guarded else f.subtract(u, v), log)
 
 
-def _gap(u: Tensor, v: Tensor) -> Tensor:
+def guarded_gap(u: Tensor, v: Tensor) -> Tensor:
+    """u - v; 0 for two equal infinities."""
     both = f.logical_and(f.equal(u, v), f.isinf(u))
     return f.where(both, number(0, u.dtype), f.subtract(u, v))
 

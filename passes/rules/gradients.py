@@ -15,15 +15,14 @@ from symgraph.ops import index
 from symgraph.ops import reduction as r
 from symgraph.ops import shape as s
 from symgraph.passes.facts import Facts, one_hot_axes
-from symgraph.passes.rebuild import rebuilt
 from symgraph.passes.rules.averages import factors_of, is_own_average, row_sum_of
 from symgraph.passes.rules.coefficients import coefficient, negated
 from symgraph.passes.rules.labels import picked_rows
 from symgraph.passes.rules.layout import constant_along, layout
 from symgraph.passes.rules.pattern import P, Var, literal_of
 from symgraph.passes.rules.rule import EXACT, FINITE_ONLY, STABILISING, Match, Rule
-from symgraph.passes.rules.softmax import spelled_softmax
-from symgraph.tensor import Tensor, apply
+from symgraph.passes.rules.softmax_factors import SOFTMAX_FACTORS, is_masked, with_input
+from symgraph.tensor import Tensor
 
 __all__ = ["GRADIENTS"]
 
@@ -31,13 +30,7 @@ a, b, q, t, u, x, y = (Var(n) for n in "abqtuxy")
 DEPTH = 8
 
 
-def _with_input(x: Tensor | None, k: int, new: Tensor | None) -> Tensor | None:
-    if x is None or new is None:
-        return None
-    return rebuilt(x, (*x.inputs[:k], new, *x.inputs[k + 1 :]))
-
-
-# ---- a softmax spelled out -----------------------------------------------------------------------
+# ---- weighted averages ---------------------------------------------------------------------------
 
 
 def _weighted_quotient(m: Match) -> Tensor | None:
@@ -46,130 +39,6 @@ def _weighted_quotient(m: Match) -> Tensor | None:
     if m.s.attrs["axis"] != axes or m.a.shape != m.q.shape:
         return None
     return f.multiply(m.q, f.sum(m.a, axis=axes, keepdims=m.q.ndim > len(axes)))
-
-
-def _softmax_factor(m: Match) -> Tensor | None:
-    """exp(u) times terms that all have one over its sum as a factor: softmax(u) times the rest.
-
-    This is what differentiating a softmax spelled as exp over sum leaves behind.
-    """
-    value = m.e
-    if value.op is e.power and literal_of(value.inputs[0]) is None:
-        return None
-    total = _denominator(m.y, layout(value).source, m.node.ndim)
-    if total is None:
-        return None
-    found = spelled_softmax(value, total, m.node.ndim, m.facts)
-    rest = None if found is None else _quotient(m.y, total, m.facts, DEPTH)
-    return None if found is None or rest is None else _weighted(found, rest, m.facts)
-
-
-def _scaled_softmax_factor(m: Match) -> Tensor | None:
-    """The same with a scalar at the exponential, as the derivative of 2**u has."""
-    found = None if m.a.ndim else _softmax_factor(m)
-    return None if found is None else f.multiply(m.a, found)
-
-
-def _weighted(q: Tensor, rest: Tensor, facts: Facts) -> Tensor:
-    """q times the rest; term by term where terms may differ by more than the largest number.
-
-    A cotangent with a divisor, which may be q, stays whole for ``softmax_backprop`` to find.
-    """
-    terms = rest.inputs
-    whole = rest.op not in (e.add, e.subtract) or all(facts.bounded(i) for i in terms)
-    if whole or any(_divided(i, DEPTH) for i in terms):
-        return f.multiply(q, rest)
-    return apply(rest.op, tuple(f.multiply(q, i) for i in terms))
-
-
-def _divided(x: Tensor, depth: int) -> bool:
-    """Whether a factor of x is divided by anything but a scalar."""
-    if depth == 0 or x.op not in _FACTORED:
-        return False
-    if x.op is e.divide and x.inputs[1].ndim:
-        return True
-    return any(_divided(i, depth - 1) for i in x.inputs)
-
-
-_FACTORED = frozenset(
-    (e.divide, e.multiply, e.negative, e.where, s.expand_dims, s.broadcast_to, index.scatter_add)
-)
-
-
-def _denominator(x: Tensor, core: Tensor, rank: int) -> Tensor | None:
-    """A sum of ``core`` by which something in x is divided, at the rank of the whole."""
-    level = [(x, x)]  # a node, and the expand_dims above it if it has fewer axes
-    for _ in range(DEPTH):
-        following: list[tuple[Tensor, Tensor]] = []
-        for node, above in level:
-            if node.op is e.divide and _sums(node.inputs[1], core):
-                if node.ndim == rank:
-                    return node.inputs[1]
-                if above.op is s.expand_dims and node.inputs[1].ndim == above.inputs[0].ndim:
-                    return f.expand_dims(node.inputs[1], above.attrs["axes"])
-            if node.op in _TRANSPARENT:
-                over = node if node.op is s.expand_dims and node.ndim == rank else above
-                following.extend((i, over) for i in node.inputs)
-        level = following[:DEPTH]
-    return None
-
-
-def _sums(x: Tensor, core: Tensor) -> bool:
-    """Whether x is a sum of ``core``, both laid out somehow."""
-    total = layout(x).source
-    return total.op is r.sum_ and layout(total.inputs[0]).source is core
-
-
-_TRANSPARENT = frozenset(
-    (e.add, e.subtract, e.multiply, e.divide, e.negative, e.where, r.sum_, s.expand_dims)
-)
-
-
-def _quotient(x: Tensor, total: Tensor, facts: Facts, depth: int) -> Tensor | None:
-    """x without the factor 1 / total that every term of it has; None if one lacks it, or where a
-    product without it may overflow.
-    """
-    if depth == 0 or x.op not in _TRANSPARENT:
-        return None
-    ins = x.inputs
-
-    def without(k: int, total: Tensor = total) -> Tensor | None:
-        return _with_input(x, k, _quotient(ins[k], total, facts, depth - 1))
-
-    if x.op is e.divide and ins[1] is total:
-        return f.broadcast_to(ins[0], x.shape)
-    if x.op in (e.divide, e.negative):
-        return without(0)
-    if x.op is e.where:
-        return without(1) if _masks(x) else None
-    if x.op is e.multiply:
-        first = without(0)
-        new = without(1) if first is None else first
-        safe = new is not None and any(_shrinks(i, total, facts) for i in new.inputs)
-        return new if safe else None
-    if x.op is s.expand_dims:
-        same = total.op is s.expand_dims and total.attrs["axes"] == x.attrs["axes"]
-        return without(0, total.inputs[0]) if same else None
-    if x.op is r.sum_:
-        wide = total.ndim or not ins[0].ndim
-        return without(0, f.expand_dims(total, x.attrs["axis"]) if wide else total)
-    return _with_input(without(0), 1, _quotient(ins[1], total, facts, depth - 1))
-
-
-def _shrinks(x: Tensor, total: Tensor, facts: Facts) -> bool:
-    """Whether a product with x overflows no sooner than its other factor, or that over the
-    total.
-    """
-    if x.op is e.divide and layout(x.inputs[1]).source is layout(total).source:
-        x = x.inputs[0]
-    low, high = facts.interval(x)
-    span = facts.scale(x) if x.ndim == 0 else None
-    return -1 <= low <= high <= 1 or (span is not None and span[1] <= 1)
-
-
-def _masks(x: Tensor) -> bool:
-    """Whether x is a selection or 0."""
-    return x.op is e.where and literal_of(x.inputs[2]) == 0
 
 
 # ---- a divisor that the softmax cancels ----------------------------------------------------------
@@ -199,14 +68,14 @@ def _times(g: Tensor, q: Tensor, facts: Facts, depth: int) -> Tensor | None:
     if g.op is e.divide and g.inputs[1] is q:
         return f.broadcast_to(g.inputs[0], g.shape)
     if g.op in (e.negative, e.divide):
-        return _with_input(g, 0, _times(g.inputs[0], q, facts, depth - 1))
+        return with_input(g, 0, _times(g.inputs[0], q, facts, depth - 1))
     if g.op in (e.add, e.subtract):
-        first = _with_input(g, 0, _times(g.inputs[0], q, facts, depth - 1))
-        return _with_input(first, 1, _times(g.inputs[1], q, facts, depth - 1))
-    if g.op is e.where and _masks(g):
+        first = with_input(g, 0, _times(g.inputs[0], q, facts, depth - 1))
+        return with_input(first, 1, _times(g.inputs[1], q, facts, depth - 1))
+    if g.op is e.where and is_masked(g):
         inner = _times(g.inputs[1], q, facts, depth - 1)
         inner = inner if inner is not None else _at_label(g.inputs[1], g.inputs[0], q, facts)
-        return _with_input(g, 1, inner)
+        return with_input(g, 1, inner)
     return _times_product(g, q, facts, depth - 1) if g.op is e.multiply else None
 
 
@@ -217,7 +86,7 @@ def _times_product(g: Tensor, q: Tensor, facts: Facts, depth: int) -> Tensor | N
         if inner is None and other.op is e.astype:
             inner = _at_label(part, other.inputs[0], q, facts)
         if inner is not None:
-            return _with_input(g, k, inner)
+            return with_input(g, k, inner)
     return None
 
 
@@ -238,12 +107,12 @@ def _without_divisor(x: Tensor, divides: Divisor, depth: int) -> Tensor | None:
     if x.op is e.divide and divides(x.inputs[1]):
         return f.broadcast_to(x.inputs[0], x.shape)
     if x.op in (e.negative, e.divide, s.expand_dims):
-        return _with_input(x, 0, _without_divisor(x.inputs[0], divides, depth - 1))
+        return with_input(x, 0, _without_divisor(x.inputs[0], divides, depth - 1))
     if x.op is e.multiply:
         for k in (0, 1):
             inner = _without_divisor(x.inputs[k], divides, depth - 1)
             if inner is not None:
-                return _with_input(x, k, inner)
+                return with_input(x, k, inner)
     return None
 
 
@@ -261,7 +130,7 @@ def _picks(d: Tensor, q: Tensor, hot: Tensor, labels: Tensor, axis: int) -> bool
 
 
 def _is_pick(x: Tensor, q: Tensor, hot: Tensor) -> bool:
-    if x.op is e.where and _masks(x):
+    if x.op is e.where and is_masked(x):
         return x.inputs[0] is hot and x.inputs[1] is q
     pairs = (x.inputs, x.inputs[::-1]) if x.op is e.multiply else ()
     return any(i is q and j.op is e.astype and j.inputs[0] is hot for i, j in pairs)
@@ -363,15 +232,7 @@ WEIGHTED = P.sum(P.multiply(P.divide(a, SOFT), SOFT)).named("s")
 
 # fmt: off
 GRADIENTS: tuple[Rule, ...] = (
-    # ---- a softmax spelled out -------------------------------------------------------------------
-    Rule("softmax_factor",
-        P.multiply(P.exp(u).named("e"), y), _softmax_factor, STABILISING),
-    Rule("softmax_factor_base_2",
-        P.multiply(P.exp2(u).named("e"), y), _softmax_factor, STABILISING),
-    Rule("softmax_factor_base",
-        P.multiply(P.pow(b, u).named("e"), y), _softmax_factor, STABILISING),
-    Rule("softmax_factor_scaled",
-        P.multiply(P.multiply(a, P.exp2(u).named("e")), y), _scaled_softmax_factor, STABILISING),
+    *SOFTMAX_FACTORS,
     Rule("softmax_weighted_quotient", P.multiply(SOFT, P.expand_dims(WEIGHTED)), _weighted_quotient,
         STABILISING),
     Rule("softmax_weighted_quotient_vector", P.multiply(SOFT, WEIGHTED), _weighted_quotient,

@@ -53,10 +53,16 @@ def _either_alone(m: Match) -> bool:
     return m.alone(m.node.inputs[0]) or m.alone(m.node.inputs[1])
 
 
+def _moderate(m: Match) -> bool:
+    """Whether the literal factor is finite and neither tiny nor huge."""
+    value = literal_of(m.c)
+    return value is not None and 1e-3 <= abs(value) <= 1e3
+
+
 def _masked_scale(m: Match) -> Tensor | None:
     """A literal factor of a mask joins the one of the values."""
-    value, chosen = literal_of(m.c), next(i for i in m.node.inputs if i.op is e.where)
-    if value is None or not 1e-3 <= abs(value) <= 1e3 or one_hot_axes(m.t) is not None:
+    chosen = next(i for i in m.node.inputs if i.op is e.where)
+    if not _moderate(m) or one_hot_axes(m.t) is not None:
         return None
     if m.x.op is not e.multiply or not m.alone(chosen):
         return None
@@ -235,6 +241,10 @@ MASKS: tuple[Rule, ...] = (
         _either_alone),
     Rule("masked_scale",
         P.multiply(c, P.where(t, x, 0)), _masked_scale, ROUNDING, ulps=4),
+    Rule("scaled_mask_added",
+        P.add(P.where(t, x, 0), P.multiply(c, P.where(t, y, 0))),
+        P.where(t, P.add(x, P.multiply(c, y)), 0), ROUNDING,
+        lambda m: m.node.dtype.kind == "f" and _moderate(m) and _either_alone(m)),
     Rule("masks_merged",
         Node(trait="elementwise", children=_WHERE, every=True, arity=2), _same_mask, EXACT),
     Rule("masked_operand",

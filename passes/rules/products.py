@@ -97,8 +97,9 @@ def _summed_batch(m: Match) -> Tensor | None:
 
 
 def _outer(m: Match) -> Tensor | None:
-    """A column times a row needs no sum."""
-    return f.multiply(m.x, m.y) if is_one(m.x.shape[-1]) else None
+    """A column times a row needs no sum; a size that only turns out to be 1 is no row."""
+    row = is_one(m.x.shape[-1]) and is_one(m.y.shape[-2])
+    return f.multiply(m.x, m.y) if row else None
 
 
 def _dot_same(m: Match) -> Tensor | None:

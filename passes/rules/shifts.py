@@ -14,7 +14,7 @@ from symgraph.ops import index
 from symgraph.ops import reduction as r
 from symgraph.passes.rules.labels import picked_rows
 from symgraph.passes.rules.layout import constant_along, layout, reshaped, same_values
-from symgraph.passes.rules.pattern import Node, P, Var, literal_of
+from symgraph.passes.rules.pattern import Node, P, Pattern, Var, literal_of
 from symgraph.passes.rules.rule import FINITE_ONLY, STABILISING, Match, Rule
 from symgraph.tensor import Tensor, apply
 
@@ -230,24 +230,25 @@ ROWS = frozenset((r.softmax, r.log_softmax))
 SUMS = frozenset((e.add, e.subtract))
 SCALED = frozenset((e.multiply, e.divide))
 
-_TAIL = P.softplus(P.negative(P.abs(x)))
+
+def _logistic(name: str, part: Pattern) -> tuple[Rule, ...]:
+    """max(x, 0) - y + log(1 + exp(-|x|)) is softplus(x) - y.
+
+    As it stands it keeps tiny losses that the difference would lose; its derivative gains nothing.
+    """
+    tail = P.softplus(P.negative(P.abs(x)))
+    less, more = P.subtract(P.softplus(x), y), P.add(P.softplus(x), y)
+    return (
+        Rule(name, P.add(P.subtract(part, y), tail), less, STABILISING),
+        Rule(f"{name}_added", P.add(P.add(part, y), tail), more, STABILISING),
+    )
+
 
 #: Before differentiating: they put ``stop_gradient`` where the derivative is zero.
 DETACHING: tuple[Rule, ...] = (
     Rule("shift_detached", Node(ROWS, children=SUMS | SCALED), _detached, STABILISING),
-    # max(x, 0) - x * y + log(1 + exp(-|x|)) keeps tiny values as it stands; its derivative does not
-    Rule(
-        "logistic_of_parts",
-        P.add(P.subtract(P.relu(x), y), _TAIL),
-        P.subtract(P.softplus(x), y),
-        STABILISING,
-    ),
-    Rule(
-        "logistic_of_parts_added",
-        P.add(P.add(P.relu(x), y), _TAIL),
-        P.add(P.softplus(x), y),
-        STABILISING,
-    ),
+    *_logistic("logistic_of_parts", P.relu(x)),
+    *_logistic("logistic_of_maximum", P.maximum(x, 0)),
 )
 
 # fmt: off

@@ -72,7 +72,7 @@ def _join_odds(one: Factor, other: Factor) -> Tensor | None:
     p, q = one.node, other.node
     if one.power == other.power:
         return None
-    if p.op is q.op is e.sigmoid and one.power > 0 and opposite(p.inputs[0], q.inputs[0]):
+    if p.op is q.op is e.sigmoid and opposite(p.inputs[0], q.inputs[0]):
         return f.exp(p.inputs[0])
     if p.op is e.sinh and q.op is e.cosh and p.inputs[0] is q.inputs[0]:
         return f.tanh(p.inputs[0])
@@ -178,14 +178,19 @@ def _complement(m: Match) -> Tensor | None:
 
 
 def _may_complement(kinds: tuple[Kind, ...]) -> bool:
-    """Whether an operand may be an operation of the table, weighted or not."""
-    inner = CORES | {e.multiply}
-    return any(
-        k.op in CORES
-        or (k.op is e.multiply and not CORES.isdisjoint(k.ops))
-        or (k.op is e.negative and not inner.isdisjoint(k.ops))
-        for k in kinds
-    )
+    """Whether an operand may be an operation of the table, weighted by the other one or so that
+    the other is a literal.
+    """
+    return any(_may_weigh(whole, core) for whole, core in (kinds, kinds[::-1]))
+
+
+def _may_weigh(whole: Kind, core: Kind) -> bool:
+    if core.op is e.negative:
+        return core.ops[0] in CORES or core.ops[0] is e.multiply
+    weighted = core.op is e.multiply and not CORES.isdisjoint(core.ops)
+    if whole.marks is not None:
+        return weighted or core.op in CORES
+    return weighted and whole.op in core.ops
 
 
 def _affine(node: Tensor) -> tuple[Tensor | None, float, float, Tensor] | None:

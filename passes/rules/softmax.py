@@ -96,7 +96,11 @@ def spelled_softmax(value: Tensor, total: Tensor, rank: int, facts: Facts) -> Te
 
 
 def _share(value: Tensor, total: Tensor, m: Match, depth: int) -> Tensor | None:
-    """The same where value has other factors beside the exponential."""
+    """The same where value has other factors beside the exponential.
+
+    A share too small for the format is lost before a factor a enlarges it: an error of at most
+    |a| times the smallest number, beside an average of the order of a.
+    """
     found = spelled_softmax(value, total, m.node.ndim, m.facts)
     if found is not None or not depth:
         return found

@@ -11,7 +11,7 @@ from symgraph import functions as f
 from symgraph.functions.variables import number
 from symgraph.op import Op
 from symgraph.ops import elementwise as e
-from symgraph.passes.rules.exponential_sums import scale_of
+from symgraph.passes.rules.exponential_sums import guarded_gap, scale_of
 from symgraph.passes.rules.pattern import P, Var
 from symgraph.passes.rules.product_trees import Factor
 from symgraph.passes.rules.rule import FINITE_ONLY, STABILISING, Match, Rule
@@ -19,7 +19,7 @@ from symgraph.tensor import Tensor
 
 __all__ = ["TAILS", "TAIL_FACTORS", "TAIL_FORMS", "join_tails"]
 
-u, x = Var("u"), Var("x")
+u, v, x = Var("u"), Var("v"), Var("x")
 
 #: for 1 + r g the operation g, the number r, and what it is of g's operand
 TAIL_FORMS: dict[Op, dict[float, Callable[[Tensor], Tensor]]] = {
@@ -63,6 +63,15 @@ def _log_of_half(m: Match) -> Tensor:
     return f.where(m.x < 0, small, f.log_erfc(m.x) - math.log(2))
 
 
+# ---- logarithms of probabilities of intervals ----------------------------------------------------
+
+
+def _log_sigmoid_difference(m: Match) -> Tensor:
+    """s(u) - s(v) is s(u) s(-v) (1 - exp(v - u))."""
+    levels = f.negative(f.add(f.softplus(f.negative(m.u)), f.softplus(m.v)))
+    return f.add(levels, f.log1mexp(guarded_gap(m.v, m.u)))
+
+
 # fmt: off
 TAILS: tuple[Rule, ...] = (
     Rule("log_erfc",        P.log(P.erfc(x)),                      P.log_erfc(x), STABILISING),
@@ -70,6 +79,8 @@ TAILS: tuple[Rule, ...] = (
         STABILISING),
     Rule("log1p_minus_erf", P.log1p(P.negative(P.erf(x))),         P.log_erfc(x), STABILISING),
     Rule("log_half_erfc",   P.log(P.multiply(0.5, P.erfc(x))),     _log_of_half, STABILISING),
+    Rule("log_sigmoid_difference",
+        P.log(P.subtract(P.sigmoid(u), P.sigmoid(v))), _log_sigmoid_difference, STABILISING),
     Rule("erf_plus_erfc",   P.add(P.erf(x), P.erfc(x)),
         lambda m: number(1, m.node.dtype), FINITE_ONLY, sound=lambda m: m.facts.nan_free(m.x)),
 )

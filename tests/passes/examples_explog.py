@@ -18,6 +18,13 @@ def _shifted_logaddexp(x: Tensor, y: Tensor) -> Tensor:
     return m + sg.logaddexp(x - m, y - m)
 
 
+def _masked_product(y: Tensor, u: Tensor) -> Tensor:
+    """y * u, but 0 where that is 0 times an infinity."""
+    empty = sg.logical_and(sg.equal(number(0, y.dtype), y), sg.isinf(u))
+    one = sg.logical_and(sg.isinf(y), sg.equal(number(0, u.dtype), u))
+    return sg.where(sg.logical_or(empty, one), number(0, u.dtype), y * u)
+
+
 # fmt: off
 EXAMPLES: dict[str, Example] = {
     # ---- exponentials and logarithms -------------------------------------------------------------
@@ -36,6 +43,7 @@ EXAMPLES: dict[str, Example] = {
     "log_of_where":        lambda x, y, z, k: sg.log(sg.where(z > 0, sg.sigmoid(x), sg.softmax(y))),
     "log_prod":            lambda x, y, z, k: sg.log(sg.prod(x, axis=1)),
     "exponentials_join":   lambda x, y, z, k: (sg.exp(x) * y) * (sg.exp(z) * z),
+    "power_of_logarithm":  lambda x, y, z, k: _masked_product(y, x),
     # ---- the logistic function -------------------------------------------------------------------
     "real_quotient_of_exponentials": lambda x, y, z, k: y / (z * sg.exp(x)),
     "quotient_of_exponentials": lambda x, y, z, k: y / (1 + sg.exp(x)),

@@ -78,6 +78,10 @@ EXAMPLES: dict[str, Example] = {
     "where_less_opposite": lambda x, y, z, k: (
         sg.where(z > 0, number(0, x.dtype), x) - sg.where(z > 0, y, number(0, x.dtype))
     ),
+    "scaled_mask_added": lambda x, y, z, k: (
+        sg.where(z > 0, x, number(0, x.dtype))
+        + number(3, x.dtype) * sg.where(z > 0, y, number(0, x.dtype))
+    ),
     "masked_scale": lambda x, y, z, k: (
         number(-3, x.dtype) * sg.where(z > 0, number(2, x.dtype) * x, number(0, x.dtype))
     ),

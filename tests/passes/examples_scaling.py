@@ -16,9 +16,9 @@ def _wide(x: Tensor, rows: int = 2) -> Tensor:
     return node(s.broadcast_to, sg.sum(x), shape=(rows, 3))
 
 
-def _per_size(x: Tensor) -> Tensor:
+def _per_size(x: Tensor, top: int = 1) -> Tensor:
     """A scalar factor 1 / n with the n of x."""
-    return 1 / size_value(x.shape[0], x.dtype)
+    return top / size_value(x.shape[0], x.dtype)
 
 
 # fmt: off
@@ -32,7 +32,7 @@ EXAMPLES: dict[str, Example] = {
     "scales_join":        lambda x, y, z, k: number(3, x.dtype) * (_per_size(x) * x),
     "factor_difference":  lambda x, y, z, k: _per_size(x) * x - _per_size(x) * y,
     "factor_sum":         lambda x, y, z, k: _per_size(x) * x + _per_size(x) * y,
-    "factor_opposites":   lambda x, y, z, k: _per_size(x) * x + -_per_size(x) * y,
+    "factor_opposites":   lambda x, y, z, k: _per_size(x) * x + _per_size(x, -1) * y,
     "flip_difference":    lambda x, y, z, k: number(-3, x.dtype) * (x - y),
     "flip_difference_over": lambda x, y, z, k: (-1 / size_value(x.shape[0], x.dtype)) * (x - y),
     "add_scaled":         lambda x, y, z, k: x + number(2, x.dtype) * x,

@@ -16,7 +16,7 @@ from symgraph.passes.rules.engine import Counts, RuleSet, rewrite_graph, rewrite
 from symgraph.passes.rules.pattern import Call, Node, Var, call
 from symgraph.passes.rules.rule import EXACT, FINITE_ONLY, Rule
 from symgraph.passes.trace import recording
-from symgraph.tensor import apply
+from symgraph.tensor import apply, reapply
 from symgraph.types import TensorType
 
 
@@ -261,3 +261,13 @@ def test_collector_is_left_as_it_was(a: Tensor) -> None:
         _rewritten(apply(F, (a,)), _rule(call(F, x), x))
         assert gc.isenabled() is on
     gc.enable()
+
+
+def test_a_node_on_other_inputs_has_the_type_that_they_give_it() -> None:
+    x, y = sg.vector("x", shape="n"), sg.vector("y", shape="n")
+    wide = sg.matrix("wide", shape=("m", "n"), dtype="float32")
+    node = sg.sin(x) + x
+    assert node.origin is not None
+    alike = reapply(node, (sg.sin(y), y), node.origin)
+    assert alike.type is node.type and alike.origin is node.origin and alike is sg.sin(y) + y
+    assert reapply(node, (sg.sin(wide), wide), node.origin).type == wide.type

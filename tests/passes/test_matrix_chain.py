@@ -125,6 +125,14 @@ def test_vector_on_the_left_needs_only_matrix_vector_products() -> None:
     assert [s[0] for s in shapes_of(simplify(v @ (a @ (b @ c))))] == [1, 1, 1]
 
 
+def test_products_with_vectors_read_as_such() -> None:
+    a, b, c = matrices(("p", "q"), ("q", "r"), ("r", "s"))
+    u, v = sg.vector("u", shape="p"), sg.vector("v", shape="s")
+    assert sg.pprint(simplify(a @ b @ c @ v)) == "A0 @ (A1 @ (A2 @ v))"
+    assert sg.pprint(simplify(u @ (a @ (b @ c)))) == "u @ A0 @ A1 @ A2"
+    assert sg.pprint(simplify(u @ a @ b @ c @ v)) == "u @ (A0 @ (A1 @ (A2 @ v)))"
+
+
 def test_low_rank_product_is_kept_low() -> None:
     a, b, c = matrices(("n", 2), (2, "n"), ("n", 2))
     assert shapes_of(simplify((a @ b) @ c)) == [(2, 2), (a.shape[0], 2)]
@@ -185,6 +193,31 @@ def test_deep_gradient_computes_forward_values_once() -> None:
     assert f.graph.count("tanh") == 6
     assert f.graph.count("matmul") == 6 + 11
     assert f.graph.count("sigmoid") <= 2
+
+
+@pytest.mark.parametrize("passes", ["default", "fast"])
+@pytest.mark.parametrize("name", ["tanh", "sigmoid"])
+def test_activation_is_evaluated_once_a_layer(name: str, passes: str) -> None:
+    """For value and gradient, and for the Hessian-vector product beside them (row G19).
+
+    sigmoid'(x) is sigmoid(x) sigmoid(-x), which is right where 1 - sigmoid(x) has cancelled.
+    """
+    inputs = matrices(("n", 8), (8, 8), (8, 8), (8, 8))
+    x, *weights = inputs
+    along = [sg.matrix(f"v{k}", shape=(8, 8)) for k in range(3)]
+    h = functools.reduce(lambda h, w: getattr(sg, name)(h @ w), weights, x)
+    cost = sg.sum(h * h)
+    outputs = [cost, *sg.grad(cost, weights)]
+    f = sg.function(inputs, outputs, passes=passes, backend="reference")
+    outputs += sg.hvp(cost, weights, along)
+    g = sg.function([*inputs, *along], outputs, passes="default", backend="reference")
+    for graph in (f.graph, g.graph):
+        of_layers = [n.inputs[0] for n in graph.nodes if n.op.name == name]
+        assert len([i for i in of_layers if i.op.name != "negative"]) == 3
+        plain = {id(i) for i in of_layers}
+        assert all(id(i.inputs[0]) in plain for i in of_layers if i.op.name == "negative")
+        assert graph.count("tanh") + graph.count("sigmoid") == len(of_layers)
+        assert len(of_layers) == (3 if name == "tanh" else 6)
 
 
 # ---- long chains ---------------------------------------------------------------------------------

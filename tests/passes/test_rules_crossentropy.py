@@ -225,7 +225,7 @@ def test_gradient_by_labels_is_q_minus_one_hot(log: str, cost: str) -> None:
 
 
 #: Spellings whose derivative as written does not come down to q - p: a transpose between the
-#: exponential and its sum, or a base other than e.
+#: exponential and its sum.
 BEYOND_REPAIR = ("transposed",)
 
 

@@ -88,6 +88,10 @@ PAIRS: dict[str, tuple[Tensor, Tensor]] = {
     "log of magnitude":    (sg.log(sg.abs(x * y)), sg.log(sg.abs(x)) + sg.log(sg.abs(y))),
     "log of nonnegative":  (sg.log(sg.abs(x) * sg.square(y)),
                             sg.log(sg.abs(x)) + 2 * sg.log(sg.abs(y))),
+    "squashed by tanh":    (sg.log(1 - sg.square(sg.tanh(x))),
+                            math.log(4) - (sg.softplus(-2 * x) + sg.softplus(2 * x))),
+    "interval, logistic":  (sg.log(sg.sigmoid(x) - sg.sigmoid(y)),
+                            sg.log(sg.sigmoid(x) - sg.sigmoid(y))),
     "log of exp times":    (sg.log(w * sg.exp(x)),                   sg.log(w) + x),
 }
 # fmt: on
@@ -234,6 +238,8 @@ KEPT: dict[str, Tensor] = {
     "never positive":           sg.log(-sg.exp(x) - sg.exp(y)),
     "shift that may be inf":    z + sg.logaddexp(x - z, y - z),
     "x log x":                  x * sg.log(x),
+    "integer powers of two":    sg.exp2(x) - 1,
+    "integer powers of ten":    1 - 10.0**x,
     "log1p of what cancels":    sg.log1p(sg.sinh(x)),
     "log1p of a part of it": sg.log1p(0.5 * sg.sinh(x)),
     "log of a quotient":        sg.log((1 + sg.square(x)) / (1 + sg.square(y))),
@@ -286,6 +292,32 @@ def test_a_finite_result_stays_finite(name: str) -> None:
     ]
     np.testing.assert_allclose(got, want, rtol=0.5)
     assert np.isfinite(want).all()
+
+
+def test_log_of_a_logistic_interval() -> None:
+    """Ordinal regression: the probability of an interval far out in a tail."""
+    low, high = (
+        np.array([-700.0, 40.0, -1.0, 300.0, 2.0]),
+        np.array([-699.0, 41.0, 1.0, 300.5, 2.0]),
+    )
+    value = sg.log(sg.sigmoid(y) - sg.sigmoid(x))
+    got = sg.function([x, y], value, backend="reference")(low, high)
+    with mpmath.workdps(700):
+        p, q = [[1 / (1 + mpmath.exp(-mpmath.mpf(v))) for v in at] for at in (low, high)]
+        want = [float(mpmath.log(b - a)) if b > a else -np.inf for a, b in zip(p, q, strict=True)]
+    np.testing.assert_allclose(got, want, rtol=1e-14)
+
+
+def test_slope_of_log_cosh() -> None:
+    assert simplify(sg.grad(sg.sum(sg.log(sg.cosh(x))), x)).op.name == "tanh"
+
+
+def test_fast_likelihood_of_powers_is_the_logit_form() -> None:
+    """0 ** 0 at an infinite logit needs masks; the fast pipeline, or finite logits, none."""
+    p = sg.sigmoid(x)
+    likelihood = sg.log(p**y * (1 - p) ** (1 - y))
+    assert sg.Graph([simplify(likelihood)]).count("where") > 0
+    assert sg.Graph([simplify(likelihood, passes="fast")]).count("where", "log", "exp") == 0
 
 
 @pytest.mark.parametrize("name", PAIRS)

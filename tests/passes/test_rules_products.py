@@ -263,6 +263,13 @@ def test_outer_product_and_square() -> None:
     check(v[:, None] @ v[None, :], "default", True)
 
 
+def test_column_times_a_vector_of_unknown_length_stays() -> None:
+    """That its length must be 1 does not make it one that stretches."""
+    column, line = sg.matrix("c", shape=(3, 1)), sg.vector("u", shape="p")
+    f = sg.function([column, line], column @ line, backend="reference")
+    np.testing.assert_array_equal(f(np.array([[1.0], [2.0], [3.0]]), np.array([2.0])), [2, 4, 6])
+
+
 def test_literal_rises_where_it_grows() -> None:
     assert simplify((2 * S) @ T) is simplify(2 * (S @ T))
     assert simplify((2 * S) @ (3 * T)) is simplify(6 * (S @ T))

@@ -219,7 +219,5 @@ def test_a_sum_is_the_same_whatever_the_layout_in_memory() -> None:
     v = sg.tensor("v", shape=(40, 3))
     at = np.random.default_rng(5).normal(size=(40, 3))
     moved = sg.sum(v[:, sg.arange(3)])
-    want, got = (
-        sg.function([v], moved, passes=p, backend="reference")(at) for p in ((), "strict")
-    )
+    want, got = (sg.function([v], moved, passes=p, backend="reference")(at) for p in ((), "strict"))
     assert want == got

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -289,7 +290,7 @@ def test_gradient_of_the_mean_loss_on_logits() -> None:
 
 
 #: inverses of exp(v) - 1 and the like, with their derivatives
-INVERSES: dict[str, tuple[Unary, Callable[[object], object]]] = {
+INVERSES: dict[str, tuple[Unary, Callable[[Any], Any]]] = {
     "of expm1": (lambda v: 1 / (sg.exp(v) - 1), lambda v: 1 / mpmath.expm1(v)),
     "exp above": (lambda v: sg.exp(v) / (sg.exp(v) - 1), lambda v: -1 / mpmath.expm1(-v)),
     "exp over expm1": (lambda v: sg.exp(v) / sg.expm1(v), lambda v: -1 / mpmath.expm1(-v)),
@@ -309,7 +310,7 @@ def test_inverse_and_its_slope_far_out(name: str) -> None:
         np.testing.assert_allclose(found, wanted, rtol=1e-13, atol=1e-16)
 
 
-def _derived(function: Callable[[object], object], at: float, order: int) -> float:
+def _derived(function: Callable[[Any], Any], at: float, order: int) -> float:
     if order == 0:
         return float(function(mpmath.mpf(at)))
     if abs(at) > 700:

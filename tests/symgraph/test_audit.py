@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
-from traced_models import deep_network_hvp, naive_cross_entropy, planted, softplus_by_hand
+from traced_models import (
+    MODELS,
+    deep_network_hvp,
+    naive_cross_entropy,
+    planted,
+    softplus_by_hand,
+)
 
 import symgraph as sg
-from symgraph.errors import UnsupportedError
+from symgraph.errors import UnsupportedError, UsageError
 from symgraph.passes.rules.pattern import P, Var
-from symgraph.passes.rules.rule import ROUNDING, STABILISING, Rule
+from symgraph.passes.rules.rule import EXACT, ROUNDING, STABILISING, Rule
 
 x_ = Var("x")
 SEED = 3
+#: puts the number first
+FIRST = Rule("number_first", P.multiply(x_, 2.0), P.multiply(2.0, x_), EXACT)
 
 
 def test_a_stabilising_rule_is_measured_before_and_after() -> None:
@@ -114,6 +123,91 @@ def test_integers_are_compared_exactly() -> None:
     k = sg.vector("k", shape=3, dtype="int8")
     found = sg.function([k], sg.negative(-k), backend="reference").audit(samples=2)
     assert found.whole is not None and (found.whole.before, found.whole.after) == (0, 0)
+
+
+def test_a_witness_tells_what_both_sides_gave() -> None:
+    result = softplus_by_hand().audit(seed=SEED).rules[-1].result
+    assert result is not None
+    at = float(result.witness.split("x = ")[1].split(" ")[0])
+    assert result.outcome == f"inf before, {at} after, where {at} is right"
+
+
+def test_a_witness_of_a_reduction_is_the_whole_array() -> None:
+    x = sg.vector("x", shape=3)
+    f = sg.function([x], sg.sum(sg.exp(x) - 1), passes=(), backend="reference")
+    whole = f.audit(samples=3, seed=SEED).whole
+    assert whole is not None and whole.witness.startswith("x = [")
+
+
+def test_exact_rules_that_change_no_bit_share_a_line() -> None:
+    x = sg.vector("x", shape=3)
+    f = sg.function([x], sg.negative(-sg.sin(x)) * 1.0, backend="reference")
+    found = f.audit(samples=1)
+    assert all(r.result is not None and r.result.same_bits for r in found.rules)
+    assert "the same bits before and after: negative_twice 1 of 1, multiply_one 1 of 1" in str(
+        found
+    )
+
+
+def test_an_exact_rule_that_changes_bits_is_measured() -> None:
+    x = sg.vector("x", shape=8)
+    wrong = Rule("double_is_triple", P.multiply(2.0, x_), P.multiply(3.0, x_), EXACT)
+    f = sg.function([x], x * 2.0, passes=(*planted(FIRST), *planted(wrong)), backend="reference")
+    (measured,) = f.audit(samples=1).worse
+    assert measured.rule == "double_is_triple"
+
+
+def test_shared_variables_keep_their_values() -> None:
+    w = sg.shared(np.array([1.0, 2.0, 3.0]), name="w")
+    f = sg.function([], None, updates={w: w - sg.log(1 + sg.exp(w))}, backend="reference")
+    found = f.audit(samples=2)
+    assert found.whole is not None and w.get_value().tolist() == [1.0, 2.0, 3.0]
+
+
+def test_labels_stay_within_their_range() -> None:
+    z, k = sg.matrix("z", shape=("n", 3)), sg.vector("k", shape="n", dtype="int64")
+    y = -sg.mean(sg.log(sg.softmax(z))[sg.arange(z.shape[0]), k])
+    found = sg.function([z, k], y, backend="reference").audit(samples=2)
+    assert found.worse == () and found.left_out == ""
+
+
+def test_sizes_found_while_running_are_measured() -> None:
+    x = sg.vector("x", shape=24)
+    f = sg.function([x], sg.sum(sg.log(1 + sg.exp(x[x > 0]))), backend="reference")
+    found = f.audit(samples=3, seed=SEED)
+    assert found.whole is not None and found.whole.before == np.inf and found.whole.after < 16
+
+
+def test_exponentials_of_huge_numbers_take_no_time() -> None:
+    x = sg.vector("x", shape=3)
+    f = sg.function([x], sg.sigmoid(x * 1e30), passes=(), backend="reference")
+    found = f.audit(samples=3, seed=SEED)
+    assert found.whole is not None and found.whole.after < 4
+
+
+@pytest.mark.parametrize("model", MODELS, ids=[m.__name__ for m in MODELS])
+def test_the_default_pipeline_makes_no_model_worse(model: Any) -> None:
+    found = model().audit(samples=1, seed=SEED, per_rule=1)
+    assert found.worse == () and found.rules
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"samples": 0}, "samples=0 is not a whole number from 1 on"),
+        ({"samples": 2.5}, "samples=2.5 is not"),
+        ({"per_rule": True}, "per_rule=True is not"),
+        ({"seed": -1}, "seed=-1 is not a whole number from 0 on"),
+    ],
+)
+def test_numbers_that_do_not_fit_are_refused(options: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=f"audit: {message}"):
+        softplus_by_hand().audit(**options)
+
+
+def test_an_audit_shows_itself() -> None:
+    found = softplus_by_hand().audit(samples=1)
+    assert repr(found) == str(found)
 
 
 def test_without_mpmath_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

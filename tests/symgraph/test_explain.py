@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from traced_models import deep_network_hvp, naive_cross_entropy, softplus_by_hand
+from traced_models import MODELS, deep_network_hvp, naive_cross_entropy, softplus_by_hand
 
 import symgraph as sg
 from symgraph.errors import UsageError
@@ -51,6 +51,12 @@ def test_every_node_of_the_digits_hvp_ends_in_a_user_line(
     inputs = [x, y, *parameters, *vectors]
     f = sg.function(inputs, product, passes=passes, backend="reference")
     assert_every_node_ends_in_a_line(f, "digits.py", "test_explain.py")
+
+
+@pytest.mark.parametrize("passes", PIPELINES)
+@pytest.mark.parametrize("model", MODELS, ids=[m.__name__ for m in MODELS])
+def test_every_node_of_a_models_curvature_ends_in_a_user_line(model: Any, passes: str) -> None:
+    assert_every_node_ends_in_a_line(model(passes=passes), "traced_models.py")
 
 
 def test_a_users_expression_is_its_line() -> None:
@@ -156,3 +162,61 @@ def test_a_result_computed_alone_keeps_its_line() -> None:
     f = sg.function([x], values * 67.5, backend="reference")
     (largest,) = [n for n in f.graph.nodes if n.op.name == "max"]
     assert explain(largest, f).line == explain(values).line
+
+
+def test_the_same_expression_made_anew_is_found() -> None:
+    x = sg.vector("x")
+    f = sg.function([x], sg.log(1 + sg.exp(x)), backend="reference")
+    assert explain(sg.softplus(x), f) == explain(0, f)
+
+
+def test_what_was_rewritten_tells_what_became_of_it() -> None:
+    x = sg.vector("x")
+    y = sg.log(1 + sg.exp(x))
+    f = sg.function([x], y * 68.5, backend="reference")
+    last = explain(y, f).steps[-1]
+    assert (last.kind, last.rule, last.contract) == (
+        "replaced",
+        "log_of_exponentials",
+        "stabilising",
+    )
+    assert str(explain(y, f)).endswith("[stabilising] in stabilise made it: softplus(x)")
+
+
+def test_what_was_rewritten_on_rewritten_operands_is_followed() -> None:
+    z = sg.matrix("z", shape=("n", 3))
+    e = sg.exp(z * 69.5)
+    y = sg.log(e / sg.sum(e, axis=1, keepdims=True))
+    f = sg.function([z], y, backend="reference")
+    assert steps(explain(y, f), "kind") == ["line", "rebuild", "replaced"]
+
+
+def test_what_nothing_needs_any_longer_says_so() -> None:
+    x = sg.vector("x")
+    e = sg.exp(x)
+    f = sg.function([x], sg.log(1 + e), backend="reference")
+    assert steps(explain(e, f), "kind") == ["line", "gone"]
+
+
+def test_a_node_that_the_function_never_had_is_refused() -> None:
+    y = sg.vector("y")
+    with pytest.raises(
+        UsageError, match=r"the result of cos .* is not in the optimised graph of f"
+    ):
+        explain(sg.cos(y), softplus_by_hand())
+
+
+@pytest.mark.parametrize("function", [sg.vector("x"), sg.Graph([])], ids=["tensor", "graph"])
+def test_what_is_no_function_is_refused(function: Any) -> None:
+    with pytest.raises(UsageError, match=r"explain: function=<.*> is not a compiled function"):
+        explain(0, function)
+
+
+def test_a_truth_value_is_no_number_of_an_output() -> None:
+    with pytest.raises(UsageError, match="True is neither a node nor the number"):
+        explain(True, softplus_by_hand())
+
+
+def test_an_explanation_shows_itself() -> None:
+    found = explain(0, softplus_by_hand())
+    assert repr(found) == str(found)

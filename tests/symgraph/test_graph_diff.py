@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 import symgraph as sg
+from symgraph.errors import UsageError
 from symgraph.graph import Graph
 from symgraph.passes.pipeline import PIPELINES, run_passes
 from symgraph.passes.simplify import simplify
@@ -49,6 +52,20 @@ def test_structures_are_compared_and_not_identities() -> None:
     assert again is not sg.sin(x) * 73.5
     text = diff(Graph([sg.sin(x) * 73.5]), Graph([again]))
     assert text == "2 kept, 0 rebuilt, 0 vanished, 0 appeared"
+
+
+def test_expressions_and_functions_are_compared_too() -> None:
+    x = sg.vector("x")
+    y = sg.exp(x) * 1
+    f = sg.function([x], y, backend="reference")
+    assert diff(y, sg.exp(x)) == diff(Graph([y]), Graph([sg.exp(x)])) == diff(y, f)
+
+
+@pytest.mark.parametrize("argument", ["before", "after"])
+def test_what_is_no_graph_is_refused(argument: str) -> None:
+    given: dict[str, Any] = {"before": Graph([]), "after": Graph([])} | {argument: "x"}
+    with pytest.raises(UsageError, match=f"diff: {argument}='x' is not an expression, a graph or"):
+        diff(**given)
 
 
 def test_another_literal_is_a_difference() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from traced_models import deep_network_hvp, naive_cross_entropy, planted, softplus_by_hand
 
 import symgraph as sg
-from symgraph.errors import ShapeError, SymgraphError
+from symgraph.errors import ShapeError, SymgraphError, UsageError
 from symgraph.passes.rules.pattern import P, Var
 from symgraph.passes.rules.rule import EXACT, FINITE_ONLY, ROUNDING, STABILISING, Rule
 from symgraph.replay import replay
@@ -58,11 +60,20 @@ def test_a_rule_that_loses_a_nan_is_reported() -> None:
     assert not f.replay(np.array([1.0, np.nan])).passed
 
 
-def test_the_report_has_a_line_for_each_step() -> None:
+def test_the_report_has_a_line_for_each_rule_that_kept_its_contract() -> None:
     f = naive_cross_entropy()
-    lines = str(f.replay(seed=SEED)).splitlines()
+    found = f.replay(seed=SEED)
+    lines = str(found).splitlines()
     assert lines[0] == f"replay of f: {len(f.rewrites)} rewrites, all keep their contracts"
-    assert len(lines) == 1 + len(f.rewrites) and all(s.startswith("ok ") for s in lines[1:])
+    rules = [line.split()[1] for line in lines[1:]]
+    assert rules == list(f.rewrites.counts()) and all(s.startswith("ok ") for s in lines[1:])
+    assert repr(found) == str(found)
+
+
+def test_a_seed_that_is_none_is_refused() -> None:
+    seed: Any = "3"
+    with pytest.raises(UsageError, match="replay: seed='3' is not a whole number from 0 on"):
+        naive_cross_entropy().replay(seed=seed)
 
 
 def test_symbolic_sizes_that_depend_on_each_other_find_values() -> None:

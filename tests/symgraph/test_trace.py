@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from traced_models import naive_cross_entropy, softplus_by_hand
 
 import symgraph as sg
+from symgraph.errors import UsageError
 from symgraph.passes.trace import ROWS, Rewrite, Rewrites
 
 
@@ -65,6 +67,37 @@ def test_the_table_says_how_many_rows_it_leaves_out() -> None:
     many = Rewrites([one] * (ROWS + 7))
     lines = str(many).splitlines()
     assert len(lines) == ROWS + 2 and lines[-1] == "... and 7 more"
+
+
+def test_what_would_read_the_same_names_its_operations() -> None:
+    x, a = sg.vector("x", shape="n"), sg.scalar("a")
+    y = sg.multiply(sg.broadcast_to(a / 70.5, x.shape), x)
+    (r,) = sg.function([x, a], y, backend="reference").rewrites.by(rule="broadcast_implicit")
+    assert r.change() == "multiply(broadcast_to(a / 70.5, n), x) -> multiply(a / 70.5, x)"
+    assert r.change() in str(r)
+
+
+def test_a_slice_answers_questions_too() -> None:
+    found = naive_cross_entropy().rewrites
+    assert isinstance(found[:2], Rewrites) and tuple(found[:2]) == (found[0], found[1])
+
+
+def test_a_contract_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(UsageError, match="contract='stabilizing' is none of exact, rounding"):
+        softplus_by_hand().rewrites.by(contract="stabilizing")
+
+
+def test_a_line_that_is_none_is_refused() -> None:
+    place: Any = 3.5
+    with pytest.raises(UsageError, match=r"line=3\.5 is not a number, a place such as"):
+        softplus_by_hand().rewrites.by(line=place)
+
+
+def test_what_a_trace_tells_is_in_the_graph_where_sizes_are_found_while_running() -> None:
+    x = sg.vector("x")
+    f = sg.function([x], sg.sum(sg.log(1 + sg.exp(x[x > 0]))), backend="reference")
+    (r,) = f.rewrites
+    assert r.after.op.name == "softplus" and f.graph.count("softplus") == 1
 
 
 def test_no_rewrites_say_so() -> None:

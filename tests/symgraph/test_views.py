@@ -6,6 +6,7 @@ import itertools
 import stat
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any, cast
 
 import networkx
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 
 import symgraph as sg
 from symgraph.drawing import picture
-from symgraph.errors import UnsupportedError
+from symgraph.errors import UnsupportedError, UsageError
 from symgraph.graph import Graph
 from symgraph.layout import layered
 from symgraph.views import to_dot, to_html, to_networkx, to_svg
@@ -183,6 +184,21 @@ def test_a_function_has_a_page() -> None:
     x = sg.vector("x")
     text = sg.function([x], x + 1, name="inc", backend="reference").to_html()
     assert "<title>function inc</title>" in text and "function inc(x: float64[_1]):" in text
+
+
+def test_views_are_written_to_files(tmp_path: Path) -> None:
+    x = sg.vector("x")
+    f = sg.function([x], x + 1, backend="reference")
+    html, dot = tmp_path / "f.html", tmp_path / "f.dot"
+    assert f.to_html(html) == html.read_text(encoding="utf-8") == f.to_html()
+    assert f.to_dot(str(dot)) == dot.read_text(encoding="utf-8") == f.to_dot()
+    assert "<title>one</title>" in f.to_html(html, title="one")
+
+
+def test_a_path_that_is_none_is_refused() -> None:
+    x, path = sg.vector("x"), 3.5
+    with pytest.raises(UsageError, match=r"to_dot: path=3\.5 is not the name of a file"):
+        sg.function([x], x + 1, backend="reference").to_dot(cast(Any, path))
 
 
 def test_five_hundred_nodes_make_a_page() -> None:

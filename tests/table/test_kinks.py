@@ -36,6 +36,7 @@ KINKS: tuple[tuple[str, Callable[[Any], Any], list[float], list[float]], ...] = 
     ("floor_divide(x, 2)", lambda x: sg.floor_divide(x, 2.0), [2.0, 3.0], [0.0, 0.0]),
     ("remainder(x, 2)", lambda x: sg.remainder(x, 2.0), [2.0, 3.0], [1.0, 1.0]),
     ("norm(x)", sg.norm, [0.0, 0.0], [0.0, 0.0]),
+    ("hypot(x, 0)", lambda x: sg.hypot(x, 0.0), [0.0, -2.0], [0.0, -1.0]),
     ("std(x)", sg.std, [2.0, 2.0, 2.0], [0.0, 0.0, 0.0]),
     ("pow(x, 0)", lambda x: sg.pow(x, sg.zeros_like(x)), [0.0, -2.0], [0.0, 0.0]),
     ("pow(x, 1)", lambda x: sg.pow(x, sg.ones_like(x)), [0.0, -2.0], [1.0, 1.0]),

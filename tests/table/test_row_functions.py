@@ -125,6 +125,10 @@ def test_beside_infinity_finite_entries_count_for_nothing(backend: str, dtype: s
     got = _computed(sg.softmax(x), x, values, backend)
     np.testing.assert_array_equal(got, [np.nan, 0, 0])
     np.testing.assert_array_equal(_computed(sg.logsumexp(x), x, values, backend), np.inf)
+    log = _computed(sg.log_softmax(x), x, values, backend)
+    np.testing.assert_array_equal(log, [np.nan, -np.inf, -np.inf])
+    again = _computed(sg.exp(sg.log_softmax(x)), x, values, backend)  # which becomes the softmax
+    np.testing.assert_array_equal(again, np.exp(log))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
