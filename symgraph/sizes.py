@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from symgraph.errors import ShapeError
+from symgraph.errors import ShapeError, UsageError
 
 __all__ = [
     "Atom",
@@ -427,6 +427,11 @@ def evaluate(a: Dim, values: Mapping[Atom, int]) -> int:
 
 def _evaluate_atom(atom: Atom, values: Mapping[Atom, int]) -> int:
     if atom.kind in ("symbol", "count"):
+        if atom not in values:
+            raise UsageError(
+                f"the size {atom.name} cannot be read off the inputs; declare it as an axis of its "
+                "own of some input"
+            )
         return values[atom]
     args = [evaluate(x, values) for x in atom.args]
     if atom.kind == "floordiv":

@@ -35,7 +35,7 @@ LAYERS = (
     ("symgraph.arguments", "symgraph.program"),
     ("symgraph.explain",),
     ("symgraph.backends",),
-    ("symgraph.samples", "symgraph.replay", "symgraph.audit"),
+    ("symgraph.samples", "symgraph.replay", "symgraph.audit_results", "symgraph.audit"),
     ("symgraph.compile",),
     ("symgraph.nn", "symgraph.optim", "symgraph.verify_grad"),
     ("symgraph",),

@@ -314,9 +314,11 @@ def _rewritten(
             run = _Run(rules, pass_name, outputs, nodes)
             outputs = run.results()
             log += run.log
-            if not run.log or not run.users.freed():
+            if not run.log or not run.users.refused:
                 break
             nodes = topological(outputs)
+            if not run.users.freed(nodes):
+                break
     finally:
         if collects:
             gc.enable()

@@ -25,6 +25,7 @@ from symgraph.passes.rules.exponential_sums import (
     scaled,
     shifted,
     terms_of,
+    without_shift,
 )
 from symgraph.passes.rules.layout import replay
 from symgraph.passes.rules.moving import MOVES
@@ -270,45 +271,6 @@ def _whole(x: Tensor) -> bool:
     return value is not None and float(value).is_integer()
 
 
-def _without_shift(m: Match) -> Tensor | None:
-    """m + logaddexp(x - m, y - m), where m is the larger or the smaller one of them."""
-    for shift, sum_ in (m.node.inputs, m.node.inputs[::-1]):
-        if sum_.op is not e.logaddexp and sum_.op is not e.softplus:
-            continue
-        level = shift.inputs[0] if shift.op is e.stop_gradient else shift
-        if level.op not in (e.maximum, e.minimum):
-            continue
-        parts = [_unshifted(i, shift) for i in _leaves(sum_)]
-        known = [p for p in parts if p is not None]
-        if len(known) == len(parts):
-            total = known[0]
-            for p in known[1:]:
-                total = f.logaddexp(total, p)
-            return total
-    return None
-
-
-def _leaves(x: Tensor) -> list[Tensor]:
-    """The operands of nested logaddexp."""
-    found: list[Tensor] = []
-    stack = [x]
-    while stack and len(found) < 2 * _DEPTH:
-        node = stack.pop()
-        if node.op is e.logaddexp:
-            stack.extend(reversed(node.inputs))
-        else:
-            found.append(node)
-    return [*found, *stack]
-
-
-def _unshifted(x: Tensor, shift: Tensor) -> Tensor | None:
-    if x.op is e.subtract and x.inputs[1] is shift:
-        return x.inputs[0]
-    if x.op is e.negative and x.inputs[0] is shift:
-        return number(0, x.dtype)
-    return None
-
-
 # ---- powers --------------------------------------------------------------------------------------
 
 
@@ -371,7 +333,7 @@ EXPLOG: tuple[Rule, ...] = (
         _difference, STABILISING, looks=near_input(EXPONENTIALS)),
     Rule("logaddexp_zero",  P.logaddexp(x, 0),                     P.softplus(x), STABILISING),
     Rule("logaddexp_shift",
-        Node(frozenset((e.add,)), children=frozenset((e.logaddexp, e.softplus))), _without_shift,
+        Node(frozenset((e.add,)), children=frozenset((e.logaddexp, e.softplus))), without_shift,
         STABILISING),
     Rule("infinite_opposites",
         P.logical_and(P.equal(x, P.negative(x)), P.isinf(x)),

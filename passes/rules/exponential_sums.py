@@ -16,11 +16,13 @@ from symgraph.functions.variables import number
 from symgraph.ops import elementwise as e
 from symgraph.passes.facts import Facts
 from symgraph.passes.rules.pattern import literal_of
+from symgraph.passes.rules.rule import Match
 from symgraph.tensor import Tensor
 
 __all__ = [
     "EXPONENTIALS", "SUMS", "Term", "gap_of", "guarded_gap", "log_of_terms", "opposite",
     "scale_of", "scaled", "shifted", "terms_of",
+    "without_shift",
 ]  # fmt: skip
 
 DEPTH, LIMIT = 8, 16
@@ -263,3 +265,45 @@ def _log_of_sum(terms: list[Term]) -> Tensor:
     if len(levels) == 2 and literal_of(levels[1]) == 0:
         return shifted(f.softplus(levels[0]), math.log(common))
     return shifted(reduce(f.logaddexp, levels), math.log(common))
+
+
+# ---- logarithms that were shifted by hand --------------------------------------------------------
+
+
+def without_shift(m: Match) -> Tensor | None:
+    """m + logaddexp(x - m, y - m), where m is the larger or the smaller one of them."""
+    for shift, sum_ in (m.node.inputs, m.node.inputs[::-1]):
+        if sum_.op is not e.logaddexp and sum_.op is not e.softplus:
+            continue
+        level = shift.inputs[0] if shift.op is e.stop_gradient else shift
+        if level.op not in (e.maximum, e.minimum):
+            continue
+        parts = [_unshifted(i, shift) for i in _leaves(sum_)]
+        known = [p for p in parts if p is not None]
+        if len(known) == len(parts):
+            total = known[0]
+            for p in known[1:]:
+                total = f.logaddexp(total, p)
+            return total
+    return None
+
+
+def _leaves(x: Tensor) -> list[Tensor]:
+    """The operands of nested logaddexp."""
+    found: list[Tensor] = []
+    stack = [x]
+    while stack and len(found) < 2 * DEPTH:
+        node = stack.pop()
+        if node.op is e.logaddexp:
+            stack.extend(reversed(node.inputs))
+        else:
+            found.append(node)
+    return [*found, *stack]
+
+
+def _unshifted(x: Tensor, shift: Tensor) -> Tensor | None:
+    if x.op is e.subtract and x.inputs[1] is shift:
+        return x.inputs[0]
+    if x.op is e.negative and x.inputs[0] is shift:
+        return number(0, x.dtype)
+    return None

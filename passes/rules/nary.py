@@ -374,6 +374,17 @@ def _multiplied(found: list[Leaf]) -> tuple[dict[Tensor, int], float, int]:
     return powers, literal, literals
 
 
+def _by_squaring(found: Iterable[Leaf]) -> bool:
+    """Whether each factor stands to different powers of two of one sign, as _power leaves it."""
+    seen: dict[Tensor, int] = {}
+    for x, n in found:
+        before = seen.get(x, 0)
+        if abs(n).bit_count() != 1 or before * n < 0 or abs(before) & abs(n):
+            return False
+        seen[x] = before + n
+    return True
+
+
 def _scaled(literal: float, value: float, n: int) -> float:
     if isinstance(value, int):
         return int(literal) * pow(value, n, 2**64) % 2**64
@@ -386,7 +397,8 @@ def _like_factors(m: Match) -> Tensor | None:
     """All factors with their exponents: those above 0 over those below."""
     found = m.once(QUOTIENT, lambda: _gathered(m, QUOTIENT))
     powers, literal, literals = _multiplied(found)
-    if len(powers) + min(literals, 1) == len(found) or not _fits(literal, m.node.dtype):
+    settled = literals < 2 and _by_squaring(x for x in found if x[0] in powers)
+    if settled or not _fits(literal, m.node.dtype):
         return None
     above = _product([_power(x, n) for x, n in powers.items() if n > 0])
     below = _product([_power(x, -n) for x, n in powers.items() if n < 0])

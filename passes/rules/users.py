@@ -65,9 +65,17 @@ class Users:
             x = now
         return x
 
-    def freed(self) -> bool:
-        """Whether a node that was refused has since lost all users but one."""
-        return any(self.count(x) == 1 for x in self.refused)
+    def freed(self, nodes: Sequence[Tensor]) -> bool:
+        """Whether, in the graph of these nodes, one that was refused has a single user.
+
+        Counted anew: what dies in the middle of a run may have been counted as a user until then.
+        """
+        waiting = {self._now(x): 0 for x in self.refused}
+        for node in nodes if waiting else ():
+            for i in dict.fromkeys(node.inputs):
+                if i in waiting:
+                    waiting[i] += 1
+        return 1 in waiting.values()
 
     def _inside(self, x: Tensor, root: Tensor) -> bool:
         if self.count(x) <= 1 and any(i is x for i in root.inputs):

@@ -132,7 +132,7 @@ norm = reduction("norm", _norm, "f", "nonnegative")
 
 
 def _shift(x: Array, axis: tuple[int, ...]) -> Array:
-    """The maximum, made finite: beside an infinite entry the finite ones still count for nothing."""
+    """The maximum, made finite: beside an infinite entry finite ones still count for nothing."""
     most = np.finfo(x.dtype).max
     top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
     return np.asarray(np.clip(top, -most, most))

@@ -182,6 +182,27 @@ def test_hessian_vector_product_keeps_its_products(passes: str) -> None:
     assert f.graph.count("matmul") <= 10
 
 
+@pytest.mark.parametrize("passes", ["strict", "default", "fast"])
+def test_products_of_a_deeper_network(passes: str) -> None:
+    """784-512-512-10: each layer but the first needs three, and its HVP no more than it adds."""
+    dims = (784, 512, 512, 10)
+    weights = matrices(*itertools.pairwise(dims))
+    along = [sg.matrix(f"d{k}", shape=w.shape) for k, w in enumerate(weights)]
+    biases = [sg.vector(f"b{k}", shape=d) for k, d in enumerate(dims[1:])]
+    x, y = sg.matrix("x", shape=("n", 784)), sg.vector("y", shape="n", dtype="int64")
+    h = x
+    for w, b in zip(weights, biases, strict=True):
+        h = (h if w is weights[0] else sg.relu(h)) @ w + b
+    cost = sg.mean(sg.cross_entropy(h, y))
+    inputs = [x, y, *weights, *biases]
+    gradient = [cost, *sg.grad(cost, [*weights, *biases])]
+    f = sg.function(inputs, gradient, passes=passes, backend="reference")
+    assert f.graph.count("matmul") == 8
+    products_of = sg.hvp(cost, weights, along)
+    g = sg.function([*inputs, *along], products_of, passes=passes, backend="reference")
+    assert g.graph.count("matmul") == 18
+
+
 def test_deep_gradient_computes_forward_values_once() -> None:
     x = sg.matrix("x", shape=("n", 8))
     weights = [sg.matrix(f"w{k}", shape=(8, 8)) for k in range(6)]

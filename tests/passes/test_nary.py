@@ -37,6 +37,7 @@ FAST: list[tuple[Callable[[], Tensor], str]] = [
     (lambda: X * Y + W + X * Z,               "x * (y + z) + w"),
     (lambda: (2 * X) * (Y * 3),               "6 * (y * x)"),
     (lambda: X + 1.5 - Y - 1.5,               "x - y"),
+    (lambda: SX * (Y * SX**2),                "sin(x) * (y * sin(x) ** 2)"),
 ]
 DEFAULT: list[tuple[Callable[[], Tensor], str]] = [
     (lambda: 2 * X * 3,                       "6 * x"),

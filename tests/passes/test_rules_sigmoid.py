@@ -359,3 +359,21 @@ def test_is_left_alone(name: str) -> None:
         return sorted(n.op.name for n in sg.Graph([x]).nodes if n.inputs)
 
     assert ops(simplify(KEPT[name])) == ops(KEPT[name])
+
+
+#: derivatives that the rule for quotients would make 0 * inf
+STEEP: dict[str, tuple[Unary, Unary]] = {
+    "over exp":        (lambda v: v / sg.exp(v),             lambda v: sg.exp(-v) - v * sg.exp(-v)),
+    "over a logistic": (lambda v: 1 / sg.sigmoid(v),         lambda v: -sg.exp(-v)),
+    "Gumbel":          (lambda v: sg.exp(-sg.exp(v)),        lambda v: -sg.exp(v - sg.exp(v))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STEEP)
+def test_slope_of_an_inverse_exponential(name: str) -> None:
+    written, wanted = STEEP[name]
+    at = np.array([-30.0, -1.0, 0.0, 2.0, 700.0, 800.0, 1e4])
+    slope = sg.grad(sg.sum(written(z)), z)
+    got = sg.function([z], slope, backend="reference")(at)
+    want = sg.function([z], wanted(z), backend="reference")(at)
+    np.testing.assert_allclose(got, want, rtol=1e-13, atol=1e-300)

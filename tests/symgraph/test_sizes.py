@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from symgraph import sizes
-from symgraph.errors import ShapeError
+from symgraph.errors import ShapeError, UsageError
 from symgraph.sizes import Atom, Dim, Size, evaluate, maximum, minimum, symbol
 
 n, m, k = symbol("n"), symbol("m"), symbol("k")
@@ -190,6 +190,7 @@ REFUSED: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: n // 0, ShapeError, "n // 0"),
     (lambda: operator.add(n, "a"), TypeError, "unsupported operand"),
     (lambda: n**-1, TypeError, "unsupported operand"),
+    (lambda: evaluate(n, {}), UsageError, "the size n cannot be read off the inputs"),
 ]
 
 
