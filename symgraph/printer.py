@@ -171,8 +171,8 @@ def explicit(expr: Tensor, width: int = 80) -> str:
     """The operation as a call on brief operands, with nothing left out at the top.
 
     >>> import symgraph as sg
-    >>> explicit(sg.negative(sg.constant(1.0)) * sg.vector("x"))
-    'multiply(-1, x)'
+    >>> explicit(sg.constant(2.0) * sg.vector("x"))
+    'multiply(2, x)'
     """
     if not expr.inputs:
         return brief(expr, width)
