@@ -14,7 +14,7 @@ from symgraph.backends.reference.evaluate import evaluate_graph
 from symgraph.errors import SymgraphError
 from symgraph.graph import Graph, topological
 from symgraph.ops import leaves
-from symgraph.passes.rules.rule import EXACT, NORMWISE
+from symgraph.passes.rules.rule import EXACT, NORMWISE, STABILISING
 from symgraph.passes.trace import Rewrite
 from symgraph.printer import brief
 from symgraph.program import Function
@@ -32,6 +32,10 @@ COSTLY, WHOLE = 300_000, 40_000
 #: worse: what rounding a few times more costs; and by what one ulp in the operands changes, this
 #: many times.
 ALLOWED, CONDITIONED = 4.0, 2.0
+#: How many operations below the operands that both sides share a stabilising rule may look.
+DEEPER = 3
+#: So many rewrites may add up their few ulps before the whole function counts as worse.
+ADDED = 8
 #: A sample draws at least so many numbers for each input, in up to eight draws.
 COVERED = 24
 
@@ -40,7 +44,9 @@ def audit(function: Function, samples: int = 6, seed: int = 0, per_rule: int = 3
     """Measure every rule that fired in ``function`` on sampled and boundary inputs.
 
     Both sides of a rewrite start from the same floats: those that NumPy computes for the operands
-    they share. So the error is the rule's own, not that of what came before.
+    they share. So the error is the rule's own, not that of what came before. A stabilising rule may
+    look into these operands (``sqrt(x + 1) - sqrt(x)`` is known from x, not from rounded roots): if
+    it seems to make something worse, both sides start from up to three operations further below.
 
     Shared variables keep their values; random choices depend on ``seed`` alone.
 
@@ -136,7 +142,27 @@ def _rewrite(function: Function, r: Rewrite, drawn: Sequence[Values]) -> Measure
     """The errors of a rewrite, or why they were not measured."""
     if not isinstance(r.before.type, TensorType):
         return "a tuple is not measured"
-    shared = _shared(r.before, r.after)
+    cut = _shared(r.before, r.after)
+    found = _from(function, r, drawn, cut)
+    for _ in range(DEEPER if r.contract == STABILISING else 0):
+        below = _deeper(r.before, cut)
+        if isinstance(found, str) or not found.worse or set(below) == set(cut):
+            return found
+        cut, again = below, _from(function, r, drawn, below)
+        found = found if isinstance(again, str) or again.worse else again
+    return found
+
+
+def _deeper(before: Tensor, cut: list[Tensor]) -> list[Tensor]:
+    """The cut one operation further below, where that works on elements."""
+    below = dict.fromkeys(i for n in cut for i in (n.inputs if n.op.elementwise else (n,)))
+    return _complete(before, {n: None for n in below if n.op is not leaves.constant})
+
+
+def _from(
+    function: Function, r: Rewrite, drawn: Sequence[Values], shared: list[Tensor]
+) -> Measured | str:
+    """The errors of a rewrite whose sides start from the values of ``shared``."""
     results = []
     for values in drawn:
         known: dict[Tensor, Any] = {}
@@ -171,7 +197,7 @@ def _complete(before: Tensor, met: dict[Tensor, None]) -> list[Tensor]:
     """The cut of the original: what it meets below must not be looked through again."""
     order = topological([before], met)
     rest = [n for n in order if n.op in (leaves.input_, leaves.shared)]
-    return [*met, *rest]
+    return list(dict.fromkeys([*met, *rest]))
 
 
 def _above(root: Tensor, given: Values) -> Graph:
@@ -247,12 +273,13 @@ def _measured(
     *,
     normwise: bool,
     pointwise: bool,
+    allowed: float = ALLOWED,
 ) -> Measured:
     truth = np.asarray(truth)
     if truth.size == 0:
         return Measured(0.0, 0.0, 0.0)
     a, b = _ulps(old, truth, normwise), _ulps(new, truth, normwise)
-    growth = np.where(np.isinf(a), 0.0, b - 2 * np.where(np.isinf(a), 0.0, a)) - ALLOWED
+    growth = np.where(np.isinf(a), 0.0, b - 2 * np.where(np.isinf(a), 0.0, a)) - allowed
     if (growth > 0).any() and new.dtype.kind == "f":
         for sign in (1.0, -1.0):
             growth -= CONDITIONED * _shift(np.asarray(moved(sign)), truth, new.dtype, normwise)
@@ -352,9 +379,12 @@ def _outputs(function: Function, values: Values, old: list[Array]) -> list[Measu
         return moved(sign)[k]
 
     pointwise = _pointwise(original, {})
+    contracts = [r.contract for r in function.rewrites if r.contract != EXACT]
+    normwise, allowed = NORMWISE in contracts, ALLOWED * min(max(1, len(contracts)), ADDED)
     return [
         _measured(
-            truth, a, b, values, functools.partial(output, k), normwise=False, pointwise=pointwise
+            truth, a, b, values, functools.partial(output, k), normwise=normwise,
+            pointwise=pointwise, allowed=allowed,
         )
         for k, (truth, a, b) in enumerate(zip(truths, old, new, strict=True))
-    ]
+    ]  # fmt: skip

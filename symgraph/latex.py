@@ -7,9 +7,12 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable
 
+import numpy as np
+
 from symgraph.errors import UsageError
 from symgraph.names import Names, number_text
 from symgraph.ops import OPS, leaves
+from symgraph.ops.shape import broadcast_to, expand_dims
 from symgraph.printer import spelled_out
 from symgraph.spelling import (
     ATOM,
@@ -218,6 +221,8 @@ def _negative(node: Tensor, shown: tuple[Tensor, ...]) -> Join:
 
 
 def _product(node: Tensor, shown: tuple[Tensor, ...]) -> Join:
+    if len(shown) == 2 and shown[0].shape == node.shape and _is_one(shown[1]):
+        return lambda a, b: a
     scalar = any(x.ndim == 0 for x in shown)
 
     def join(a: Text, b: Text) -> Text:
@@ -226,6 +231,28 @@ def _product(node: Tensor, shown: tuple[Tensor, ...]) -> Join:
         return Text(f"{_first(a)}{sign}{right}", PRODUCT)
 
     return join
+
+
+def _is_one(x: Tensor) -> bool:
+    while x.op is broadcast_to:
+        x = x.inputs[0]
+    return x.op is leaves.constant and bool(np.all(x.attrs["value"] == 1))
+
+
+def _equal(node: Tensor, shown: tuple[Tensor, ...]) -> Join:
+    """Row = column is the unit matrix, which :func:`symgraph.eye` casts to numbers."""
+    rows, columns = node.inputs
+    unit = columns.op is leaves.iota and rows.op is expand_dims and rows.inputs[0] is columns
+    if unit and rows.shape[-1] == 1:
+        return lambda *shown: Text(r"\mathbf{I}")
+    return _infix(node, shown)
+
+
+def _cast(node: Tensor, shown: tuple[Tensor, ...]) -> Join | None:
+    """Only the cast of a unit matrix goes without saying."""
+    same = node.inputs[0]
+    unit = same.op.name == "equal" and _equal(same, same.inputs)(Text(""), Text(""))
+    return (lambda *shown: unit) if unit and unit.text == r"\mathbf{I}" else None
 
 
 def _first(a: Text) -> str:
@@ -331,7 +358,7 @@ SPELL: dict[str, Rule] = {
     **dict.fromkeys(INFIX, _infix), **dict.fromkeys(KNOWN, _call),
     **dict.fromkeys(FENCED, _fence), **dict.fromkeys(REDUCED, _reduction),
     "negative": _negative, "multiply": _product, "divide": _fraction, "reciprocal": _reciprocal,
-    "floor_divide": _floored,
+    "floor_divide": _floored, "equal": _equal, "astype": _cast,
     "pow": _power, "square": _square, "sqrt": _sqrt, "where": _where, "matmul": _matmul,
     "squeeze": _squeeze, "expand_dims": _expand_dims, "permute_dims": _transpose,
     **dict.fromkeys(("softmax", "log_softmax", "logsumexp", "argmax", "argmin"), _rowwise),

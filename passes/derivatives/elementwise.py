@@ -13,6 +13,7 @@ from symgraph import functions as f
 from symgraph.functions.variables import number
 from symgraph.op import Derivative, partials
 from symgraph.ops import elementwise as e
+from symgraph.ops import leaves
 from symgraph.passes.derivatives.forms import Selected, table, undefined
 from symgraph.tensor import Tensor
 
@@ -72,7 +73,8 @@ def _atan2(a: Tensor, b: Tensor, y: Tensor) -> tuple[Any, ...]:
 
 
 def _logaddexp(a: Tensor, b: Tensor, y: Tensor) -> tuple[Any, ...]:
-    same = f.logical_and(f.equal(a, b), f.isinf(a))  # a - b would be NaN for two equal infinities
+    known = a if a.op is leaves.constant else b  # of a finite constant, the test folds away
+    same = f.logical_and(f.equal(a, b), f.isinf(known))  # their difference would be NaN
     gap = f.where(same, number(0, a.dtype), a - b)
     return f.sigmoid(gap), f.sigmoid(-gap)
 
@@ -87,32 +89,53 @@ def _bell(x: Tensor) -> Tensor:
     return f.exp(-f.square(f.clip(x, -30.0, 30.0)))
 
 
+#: Below here exp(x) rounds off beside 1, by item size.
+EXP_FAR = {4: -20.0, 8: -40.0}
+
+
+def _log1mexp(x: Tensor, y: Tensor) -> tuple[Any, ...]:
+    """-1/expm1(-x), which is -exp(x) far below 0; there the derivative of the quotient, a small
+    number squared times a large one, would underflow.
+    """
+    edge = number(EXP_FAR[x.dtype.itemsize], x.dtype)
+    far = f.less(x, edge)
+    return (-f.where(far, f.exp(x), 1 / f.expm1(-f.where(far, edge, x))),)
+
+
+#: From here on 1/erfcx(x) is sqrt(pi) (x + 1/(2x)), by item size.
+ERFCX_LINEAR = {4: 1e2, 8: 1e4}
+
+
 def _log_erfc(x: Tensor, y: Tensor) -> tuple[Any, ...]:
-    """-2/sqrt(pi) / erfcx(x), which overflows far below 0; there erfc is no tail."""
-    right, origin = f.greater(x, 0), number(0, x.dtype)
+    """-2/sqrt(pi) / erfcx(x), which overflows far below 0; there erfc is no tail. Far above, the
+    derivative of the quotient would underflow over the square of what does.
+    """
+    origin, edge = number(0, x.dtype), number(ERFCX_LINEAR[x.dtype.itemsize], x.dtype)
+    right, far = f.greater(x, origin), f.greater(x, edge)
     left = _bell(x) / f.erfc(f.where(right, origin, x))
-    ratio = f.where(right, 1 / f.erfcx(f.where(right, x, origin)), left)
-    return (-TWO_OVER_SQRT_PI * ratio,)
+    middle = 1 / f.erfcx(f.where(right, f.where(far, edge, x), origin))
+    steady = f.where(far, x, edge)
+    near = -TWO_OVER_SQRT_PI * f.where(right, middle, left)
+    return (f.where(far, -2 * (steady + 0.5 / steady), near),)
 
 
-#: From here on the derivative of erfcx is its asymptotic series.
-ERFCX_FAR = {4: 4.5, 8: 10.0}
-ERFCX_TERMS = 11
+#: From here on the derivative of erfcx is a continued fraction, by item size.
+ERFCX_FAR = {4: 3.0, 8: 4.5}
+ERFCX_LEVELS = {4: 8, 8: 16}
 
 
 def _erfcx(x: Tensor, y: Tensor) -> tuple[Any, ...]:
-    """2 x y - 2/sqrt(pi); it cancels for large x, and is -(1 - 3 z + 15 z^2 - ...) / (sqrt(pi) x^2)
-    there, with z = 1 / (2 x^2).
+    """2 x y - 2/sqrt(pi); it cancels for large x, and is -y / (x + 1/(x + 1.5/(x + 2/(x + ...))))
+    there.
     """
-    far = f.greater(x, ERFCX_FAR[x.dtype.itemsize])
-    steady = f.where(far, x, number(ERFCX_FAR[x.dtype.itemsize], x.dtype))
-    inverse = 1 / steady
-    z = 0.5 * f.square(inverse)
-    series: Any = 1
-    for k in range(2 * ERFCX_TERMS + 1, 1, -2):
-        series = 1 - k * z * series
-    tail = f.square(inverse) * series * (-0.5 * TWO_OVER_SQRT_PI)
-    return (f.where(far, tail, 2 * x * y - TWO_OVER_SQRT_PI),)
+    size = x.dtype.itemsize
+    far, edge = f.greater(x, ERFCX_FAR[size]), ERFCX_FAR[size]
+    steady = f.where(far, x, number(edge, x.dtype))
+    rest = (math.sqrt(edge * edge + 2 * ERFCX_LEVELS[size]) - edge) / 2  # of all further levels
+    tail = steady + rest
+    for k in range(ERFCX_LEVELS[size], 1, -1):
+        tail = steady + 0.5 * k / tail
+    return (f.where(far, -y / tail, 2 * x * y - TWO_OVER_SQRT_PI),)
 
 
 COMPARISON = "a comparison is piecewise constant; its derivative is zero or does not exist"
@@ -153,14 +176,14 @@ table(
         e.xlogy: partials(_xlogy),
         e.sigmoid: partials(lambda x, y: (y * f.sigmoid(-x),)),
         e.softplus: partials(lambda x, y: (f.sigmoid(x),)),
-        e.log1mexp: partials(lambda x, y: (f.exp(x) / f.expm1(x),)),
+        e.log1mexp: partials(_log1mexp),
         e.logit: partials(lambda x, y: ((1 / x) / (1 - x),)),
         # ---- trigonometric, hyperbolic, error function -------------------------------------------
         e.sin: partials(lambda x, y: (f.cos(x),)),
         e.cos: partials(lambda x, y: (-f.sin(x),)),
         e.tan: partials(lambda x, y: (1 + y * y,)),
         e.asin: partials(lambda x, y: (1 / f.sqrt((1 - x) * (1 + x)),)),
-        e.acos: partials(lambda x, y: (-1 / f.sqrt((1 - x) * (1 + x)),)),
+        e.acos: partials(lambda x, y: (-(1 / f.sqrt((1 - x) * (1 + x))),)),
         e.atan: partials(lambda x, y: (1 / (1 + x * x),)),
         e.atan2: partials(_atan2),
         e.hypot: partials(_hypot),

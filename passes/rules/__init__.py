@@ -11,12 +11,15 @@ from symgraph.passes.rules.gradients import GRADIENTS
 from symgraph.passes.rules.labels import LABELS
 from symgraph.passes.rules.logic import LOGIC
 from symgraph.passes.rules.masks import MASKS
+from symgraph.passes.rules.mixtures import MIXTURES
 from symgraph.passes.rules.moving import MOVING
 from symgraph.passes.rules.nary import NARY
 from symgraph.passes.rules.norms import NORMS
+from symgraph.passes.rules.parity import PARITY
 from symgraph.passes.rules.powers import POWERS
 from symgraph.passes.rules.products import PRODUCTS
 from symgraph.passes.rules.reducing import REDUCING
+from symgraph.passes.rules.roots import ROOTS
 from symgraph.passes.rules.rule import Rule
 from symgraph.passes.rules.scaling import SCALING
 from symgraph.passes.rules.shifts import SHIFTS
@@ -34,8 +37,10 @@ RULES: tuple[Rule, ...] = (
     *SLICING,
     *LOGIC,
     *SOFTMAX,
+    *MIXTURES,
     *SHIFTS,
     *SIGMOID,
+    *PARITY,
     *TAILS,
     *EXPLOG,
     *LABELS,
@@ -43,6 +48,7 @@ RULES: tuple[Rule, ...] = (
     *CROSSENTROPY,
     *MASKS,
     *COMPARISONS,
+    *ROOTS,
     *NORMS,
     *POWERS,
     *ARITHMETIC,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 
+from symgraph import functions as f
+from symgraph.functions.variables import number
 from symgraph.ops import elementwise as e
 from symgraph.ops import reduction as r
+from symgraph.passes.facts import Facts
 from symgraph.passes.rules.coefficients import coefficient
-from symgraph.passes.rules.layout import layout
+from symgraph.passes.rules.layout import constant_along, layout
 from symgraph.tensor import Tensor
 
-__all__ = ["factors_of", "is_own_average", "is_tangent", "row_sum_of"]
+__all__ = ["factors_of", "is_own_average", "is_tangent", "normalised_part", "row_sum_of"]
 
 DEPTH = 8
 
@@ -73,3 +76,24 @@ def is_tangent(x: Tensor, axes: tuple[int, ...]) -> bool:
         if any(is_own_average(total, g, q, -sign) for g, total in (d.inputs, d.inputs[::-1])):
             return True
     return False
+
+
+def normalised_part(
+    x: Tensor, axes: tuple[int, ...], facts: Facts, depth: int = DEPTH
+) -> tuple[Tensor, Tensor] | None:
+    """A factor of each row and rows that sum to one along ``axes``, if x is their product."""
+    if facts.sums_to_one(x, axes):
+        return number(1, x.dtype), x
+    if depth == 0 or x.op not in (e.multiply, e.divide):
+        return None
+    orders = (x.inputs, x.inputs[::-1]) if x.op is e.multiply else (x.inputs[::-1],)
+    for factor, rows in orders:
+        if rows.shape != x.shape or not constant_along(factor, axes, x.ndim):
+            continue
+        found = normalised_part(rows, axes, facts, depth - 1)
+        if found is not None:
+            one = found[1] is rows
+            if x.op is e.divide:
+                return f.divide(found[0], factor), found[1]
+            return factor if one else f.multiply(factor, found[0]), found[1]
+    return None

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from symgraph import functions as f
 from symgraph.functions.variables import number
 from symgraph.ops import elementwise as e
 from symgraph.passes.rules.pattern import literal_of
 from symgraph.tensor import Tensor, apply
+from symgraph.types import DType
 
-__all__ = ["coefficient", "negated"]
+__all__ = ["coefficient", "negated", "normal"]
 
 DEPTH = 4
+
+
+def normal(value: float, dtype: DType) -> bool:
+    """Whether a product of literals is a literal again: any integer, a normal number of a float
+    type.
+    """
+    if dtype.kind != "f":
+        return True
+    limits = np.finfo(dtype)
+    return float(limits.tiny) <= abs(value) <= float(limits.max)
 
 
 def coefficient(x: Tensor) -> tuple[float, Tensor | None] | None:

@@ -18,7 +18,7 @@ from symgraph.passes.rules.rule import EXACT, FINITE_ONLY, ROUNDING, Match, Rule
 from symgraph.sizes import differ, lower_bound, maximum, minimum
 from symgraph.tensor import Tensor, apply
 
-__all__ = ["COMPARISONS"]
+__all__ = ["ALL", "COMPARISONS", "LESS", "MORE", "NEITHER", "OUTCOMES", "SAME", "compared"]
 
 a, b, x, y = Var("a"), Var("b"), Var("x"), Var("y")
 c, d, h = Const("c"), Const("d"), Const("h")
@@ -44,7 +44,7 @@ def _turned(outcomes: int) -> int:
     return sum(_SWAPPED[k] for k in (LESS, SAME, MORE, NEITHER) if outcomes & k)
 
 
-def _compared(x: Tensor, left: Tensor, right: Tensor) -> int | None:
+def compared(x: Tensor, left: Tensor, right: Tensor) -> int | None:
     """The outcomes of ``left`` against ``right`` where the comparison x holds."""
     found = OUTCOMES.get(x.op)
     if found is None:
@@ -61,7 +61,7 @@ def _combined(m: Match) -> Tensor | None:
     if first.op not in OUTCOMES:
         return None
     left, right = first.inputs
-    sets = [_compared(i, left, right) for i in m.node.inputs]
+    sets = [compared(i, left, right) for i in m.node.inputs]
     if sets[-1] is None or sets[0] is None:
         return None
     joined = {

@@ -13,9 +13,9 @@ from symgraph.ops import leaves
 from symgraph.ops import reduction as r
 from symgraph.ops import shape as s
 from symgraph.passes.facts import one_hot_axes
-from symgraph.passes.rules.averages import is_tangent, row_sum_of
+from symgraph.passes.rules.averages import is_tangent, normalised_part, row_sum_of
 from symgraph.passes.rules.coefficients import coefficient
-from symgraph.passes.rules.layout import constant_along, layout
+from symgraph.passes.rules.layout import constant_along, layout, reshaped
 from symgraph.passes.rules.pattern import Kind, P, Var, literal_of
 from symgraph.passes.rules.rule import FINITE_ONLY, ROUNDING, STABILISING, Match, Rule
 from symgraph.sizes import product
@@ -161,9 +161,15 @@ def _moderate(value: float, m: Match) -> bool:
 
 
 def _sum_of_normalised(m: Match) -> Tensor | None:
-    if not m.facts.sums_to_one(m.t, m.node.attrs["axis"]):
+    """A factor of each row times rows that sum to one adds up to the factor."""
+    axes = m.node.attrs["axis"]
+    found = normalised_part(m.t, axes, m.facts)
+    if found is None:
         return None
-    return f.broadcast_to(number(1, m.node.dtype), m.node.shape)
+    lead = (1,) * (m.t.ndim - found[0].ndim) + found[0].shape
+    kept = tuple(d for k, d in enumerate(lead) if k not in axes)
+    scale = found[0] if found[0].ndim == 0 else reshaped(reshaped(found[0], lead), kept)
+    return f.broadcast_to(scale, m.node.shape)
 
 
 #: what may lead from a term to the sum in it, one by one or below a sign, a product or a fraction

@@ -19,6 +19,7 @@ from symgraph.ops import shape as s
 from symgraph.passes.rules.exponential_sums import (
     EXPONENTIALS,
     SUMS,
+    Term,
     log_of_terms,
     opposite,
     scale_of,
@@ -27,7 +28,8 @@ from symgraph.passes.rules.exponential_sums import (
     terms_of,
     without_shift,
 )
-from symgraph.passes.rules.layout import replay
+from symgraph.passes.rules.exponents import power_level
+from symgraph.passes.rules.layout import layout, replay
 from symgraph.passes.rules.moving import MOVES
 from symgraph.passes.rules.pattern import Const, Node, P, Var, literal_of, near_input
 from symgraph.passes.rules.rule import EXACT, FINITE_ONLY, ROUNDING, STABILISING, Match, Rule
@@ -164,7 +166,7 @@ def _log_of_power(m: Match) -> Tensor | None:
     base, exponent = m.node.inputs[0].inputs
     known = stable_log(base)
     if known is not None:
-        return _in_units(m, _times(exponent, known))
+        return _in_units(m, power_level(exponent, known))
     value = literal_of(exponent)
     if value is None or not math.isfinite(value) or value == 0 or base.dtype.kind != "f":
         return None
@@ -175,19 +177,8 @@ def _log_of_power(m: Match) -> Tensor | None:
     return _in_units(m, scaled(float(value), f.log(base)))
 
 
-def _times(y: Tensor, log: Tensor) -> Tensor:
-    """y * log as the logarithm of a power: 0 for 1**y and for x**0, whatever y and x are."""
-    value = literal_of(y)
-    product = f.multiply(y, log)
-    if value is not None and value != 0 and math.isfinite(value):
-        return product
-    empty = f.logical_and(f.equal(y, 0), f.isinf(log))
-    one = f.logical_and(f.isinf(y), f.equal(log, 0))
-    return f.where(f.logical_or(empty, one), number(0, log.dtype), product)
-
-
 def _is_their_product(product: Tensor, x: Tensor, y: Tensor) -> bool:
-    """Whether one is x * y, up to signs: the masks of ``_times`` are for 0 times an infinity."""
+    """Whether one is x * y, up to signs: the masks of a power are for 0 times an infinity."""
     if product.op is e.negative:
         product = product.inputs[0]
     if product.op is not e.multiply:
@@ -245,7 +236,7 @@ def _difference(m: Match) -> Tensor | None:
     if _power_near(m.node):
         return None  # 2**k - 1 is exact where k is an integer
     terms = terms_of(m.node, m.facts)
-    if terms is None:
+    if terms is None or any(map(_totals, terms)):
         return None
     if len(terms) == 1 and terms[0].exponent is not None:
         return scaled(terms[0].factor, f.exp(terms[0].exponent))
@@ -258,6 +249,11 @@ def _difference(m: Match) -> Tensor | None:
     if opposite(one.exponent, other.exponent):
         return scaled(2 * one.factor, f.sinh(one.exponent))
     return None
+
+
+def _totals(t: Term) -> bool:
+    """Whether a term is a sum along axes: with it, a difference is as accurate as it stands."""
+    return t.exponent is not None and layout(t.exponent).source.op is r.logsumexp
 
 
 def _power_near(x: Tensor) -> bool:
@@ -328,6 +324,9 @@ EXPLOG: tuple[Rule, ...] = (
     Rule("sigmoid_logit",   P.sigmoid(P.logit(x)),                 x, FINITE_ONLY, sound=_unit),
     # ---- sums of exponentials --------------------------------------------------------------------
     Rule("log_of_exponentials", Node(LOGS, children=SUMS),         _log_of_sum, STABILISING),
+    Rule("log1p_of_total",
+        Node(frozenset((e.log1p,)), children=frozenset((r.sum_, s.expand_dims))), _log_of_sum,
+        STABILISING),
     Rule("exponentials_cancel",
         Node(frozenset((e.add, e.subtract)), children=SUMS - {e.add, e.subtract, e.divide}),
         _difference, STABILISING, looks=near_input(EXPONENTIALS)),

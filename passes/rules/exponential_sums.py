@@ -14,7 +14,10 @@ from functools import reduce
 from symgraph import functions as f
 from symgraph.functions.variables import number
 from symgraph.ops import elementwise as e
+from symgraph.ops import reduction as r
 from symgraph.passes.facts import Facts
+from symgraph.passes.rules.exponents import reduced_as, sum_of_exponentials
+from symgraph.passes.rules.layout import layout
 from symgraph.passes.rules.pattern import literal_of
 from symgraph.passes.rules.rule import Match
 from symgraph.tensor import Tensor
@@ -64,6 +67,8 @@ def terms_of(x: Tensor, facts: Facts, plus: float = 0) -> list[Term] | None:
     if found is None or len(found) > LIMIT:
         return None
     merged = _merged([*found, Term(plus, None)])
+    if len(merged) == 1 and _is_total(x):
+        return None  # softmax and log-sum-exp have rules of their own
     return merged if any(t.exponent is not None for t in merged) else None
 
 
@@ -95,7 +100,13 @@ def _terms(x: Tensor, facts: Facts, depth: int) -> list[Term] | None:
         )
     if x.op in (e.multiply, e.divide):
         return _weighted(x, facts, depth - 1)
-    return None
+    known_sum = sum_of_exponentials(x, facts)
+    return None if known_sum is None else [Term(1, reduced_as(x, *known_sum))]
+
+
+def _is_total(x: Tensor) -> bool:
+    """Whether x is a literal times a sum along axes, laid out somehow."""
+    return layout(scale_of(x)[1]).source.op is r.sum_
 
 
 def _exponential(x: Tensor) -> list[Term] | None:

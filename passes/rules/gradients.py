@@ -15,7 +15,12 @@ from symgraph.ops import index
 from symgraph.ops import reduction as r
 from symgraph.ops import shape as s
 from symgraph.passes.facts import Facts, one_hot_axes
-from symgraph.passes.rules.averages import factors_of, is_own_average, row_sum_of
+from symgraph.passes.rules.averages import (
+    factors_of,
+    is_own_average,
+    normalised_part,
+    row_sum_of,
+)
 from symgraph.passes.rules.coefficients import coefficient, negated
 from symgraph.passes.rules.labels import picked_rows
 from symgraph.passes.rules.layout import constant_along, layout
@@ -227,6 +232,22 @@ def _normalised(m: Match) -> bool:
     return axes is not None and m.facts.sums_to_one(m.t, axes)
 
 
+def _scaled_normalised(m: Match) -> Tensor | None:
+    """c * p - q * sum(c * p) is c * (p - q) where p adds up to one, and the other way round."""
+    axes = row_sum_of(m.y, m.t)
+    if axes is None or m.q.op is not r.softmax or m.q.shape != m.t.shape:
+        return None
+    found = normalised_part(m.t, axes, m.facts)
+    if found is None:
+        return None
+    scale, p = found
+    first, second = (p, m.q) if m.node.inputs[0] is m.t else (m.q, p)
+    new = negated(scale)
+    if new is not None:
+        scale, first, second = new, second, first
+    return f.multiply(scale, f.subtract(first, second))
+
+
 SOFT = P.softmax(u).named("q")
 WEIGHTED = P.sum(P.multiply(P.divide(a, SOFT), SOFT)).named("s")
 
@@ -255,6 +276,10 @@ GRADIENTS: tuple[Rule, ...] = (
         P.subtract(t, P.multiply(q, y)), P.subtract(t, q), STABILISING, _normalised),
     Rule("normalised_minus",
         P.subtract(P.multiply(q, y), t), P.subtract(q, t), STABILISING, _normalised),
+    Rule("minus_scaled_normalised",
+        P.subtract(t, P.multiply(q, y)), _scaled_normalised, STABILISING),
+    Rule("scaled_normalised_minus",
+        P.subtract(P.multiply(q, y), t), _scaled_normalised, STABILISING),
     Rule("normalised_factor",
         P.multiply(P.multiply(t, x), y), P.multiply(t, x), STABILISING,
         lambda m: m.t.op is r.softmax and _normalised(m)),

@@ -156,6 +156,38 @@ def _sum_weighted(m: Match) -> Tensor | None:
     return _row_value(m.a, axis, m.t.ndim)
 
 
+def _picked_elements(m: Match) -> Tensor | None:
+    """One-hot rows times x add up to the elements of x at the labels. What a logarithm may still be
+    taken of stays a sum: that has its rule.
+    """
+    found, (axis, *more) = one_hot_axes(m.t), m.node.attrs["axis"]
+    if found is None or more or found[0] != axis or m.t.shape != m.x.shape or m.x.ndim != 2:
+        return None
+    rows = m.x.shape[1 - axis]
+    if found[1].size != rows or not m.facts.in_range(found[1], found[2]):
+        return None
+    if constant_along(m.x, (axis,), 2) or stable_log(m.x) is not None:
+        return None
+    places = iota(rows), reshaped(found[1], (rows,))
+    return apply(index.gather, (m.x, *(places if axis == 1 else places[::-1])), (("axes", (0, 1)),))
+
+
+def _checked_once(m: Match) -> Tensor | None:
+    """An index into x that was looked up in 0, 1, ..., n - 1 is checked by x as well."""
+    of, *indices = m.node.inputs
+    axes = m.node.attrs["axes"]
+    new = [_looked_up(i, of.shape[a]) for i, a in zip(indices, axes, strict=True)]
+    if of.op is leaves.iota or all(i is j for i, j in zip(new, indices, strict=True)):
+        return None
+    return apply(index.gather, (of, *new), (("axes", axes),))
+
+
+def _looked_up(i: Tensor, n: Dim) -> Tensor:
+    line = i.inputs[0] if i.op is index.gather else i
+    whole = line is not i and line.op is leaves.iota and line.attrs["length"] == n
+    return i.inputs[1] if whole else i
+
+
 def _row_value(a: Tensor, axis: int, rank: int) -> Tensor:
     """The value of each row, without the axis that counts, along which it is constant."""
     lead = (1,) * (rank - a.ndim) + a.shape
@@ -266,6 +298,11 @@ LABELS: tuple[Rule, ...] = (
     Rule("one_hot_weighted_sum",
         P.sum(P.multiply(a, P.astype(t))), _sum_weighted, FINITE_ONLY,
         sound=lambda m: m.facts.finite(m.a)),
+    Rule("one_hot_picks",
+        P.sum(P.multiply(P.astype(t), x)), _picked_elements, FINITE_ONLY,
+        sound=lambda m: m.facts.finite(m.x)),
+    Rule("labels_checked_once",
+        Node(PICKS, children=PICKS), _checked_once, EXACT),
     Rule("picked_sum",    P.sum(P.where(t, a, 0)),               _sum_picked,    ROUNDING),
     Rule("picked_scale",  P.where(t, a, 0),                      _picked_scale,  ROUNDING, _hot),
     Rule("picked_negative",

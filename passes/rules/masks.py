@@ -8,6 +8,7 @@ from symgraph.ops import elementwise as e
 from symgraph.ops import reduction as r
 from symgraph.passes.facts import one_hot_axes
 from symgraph.passes.rules.coefficients import coefficient
+from symgraph.passes.rules.complements import COMPLEMENTS, implied
 from symgraph.passes.rules.layout import is_one, reshaped
 from symgraph.passes.rules.pattern import Const, Node, P, Var, literal_of
 from symgraph.passes.rules.rule import EXACT, FINITE_ONLY, ROUNDING, Match, Rule
@@ -128,11 +129,10 @@ def _knowing(x: Tensor, truth: bool, depth: int, harmless: bool, m: Match) -> Te
     ``harmless``: in where(t, x, exp(where(t, 0, x))) it keeps exp from overflowing in vain.
     """
     t = m.node.inputs[0]
-    if x.op is e.where and x.inputs[0] is t:
-        guards = not harmless and literal_of(x.inputs[2 if truth else 1]) is not None
-        return x if guards else x.inputs[1 if truth else 2]
-    if x.op is e.astype and x.inputs[0] is t:
-        return number(truth, x.dtype)
+    if x.op in (e.where, e.astype):
+        known = truth if x.inputs[0] is t else implied(x.inputs[0], t, truth, m.facts)
+        if known is not None:
+            return _settled(x, known, harmless)
     if not depth or "elementwise" not in x.op.traits or x.op in _MARKERS:
         return x
     harmless = harmless and x.op in _HARMLESS
@@ -140,6 +140,14 @@ def _knowing(x: Tensor, truth: bool, depth: int, harmless: bool, m: Match) -> Te
     if all(i is j for i, j in zip(inputs, x.inputs, strict=True)) or not m.alone(x):
         return x
     return apply(x.op, inputs, tuple(x.attrs.items()))
+
+
+def _settled(x: Tensor, known: bool, harmless: bool) -> Tensor:
+    """A choice or a mask whose condition is known."""
+    if x.op is e.astype:
+        return number(known, x.dtype)
+    guards = not harmless and literal_of(x.inputs[2 if known else 1]) is not None
+    return x if guards else x.inputs[1 if known else 2]
 
 
 # ---- products and sums ---------------------------------------------------------------------------
@@ -230,6 +238,7 @@ MASKS: tuple[Rule, ...] = (
     Rule("where_excluded",
         P.where(P.logical_or(s, t), d, P.where(t, a, b)),
         P.where(P.logical_or(s, t), d, b), EXACT),
+    *COMPLEMENTS,
     # ---- operations on masked values -------------------------------------------------------------
     Rule("where_opposite",
         P.add(P.where(t, x, 0), P.where(t, 0, y)), _opposite, ROUNDING),

@@ -1,4 +1,4 @@
-"""Sums and products of any length and nesting: terms and factors gathered once, at the top.
+"""Sums of any length and nesting: terms gathered once, at the top; those of products join them.
 
 The engine offers a tree of one family of operations (say ``add``, ``subtract`` and ``negative``)
 when something else uses its top; inner nodes have no other users. Gathering is linear in the tree,
@@ -7,23 +7,22 @@ and a tree is rebuilt only where something merges, in the order of first appeara
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-import numpy as np
+from collections import Counter
+from collections.abc import Callable, Iterable
 
 from symgraph.functions.variables import number
 from symgraph.ops import elementwise as e
 from symgraph.ops import leaves
 from symgraph.ops import shape as s
+from symgraph.passes.rules.coefficients import normal
+from symgraph.passes.rules.factors import FACTORS
 from symgraph.passes.rules.pattern import Tree, literal_of
 from symgraph.passes.rules.rule import EXACT, FINITE_ONLY, NORMWISE, Match, Rule
+from symgraph.passes.rules.trees import Leaf, centred, gathered, literal_of_value, plus, product
 from symgraph.tensor import Tensor, apply
 from symgraph.types import DType
 
 __all__ = ["NARY", "SUM"]
-
-#: a leaf of a tree with its sign (of a sum) or its exponent (of a product)
-Leaf = tuple[Tensor, int]
 
 #: the coefficients (exponents) of what occurs, and the literal among them
 Collected = tuple[dict[Tensor, float], float]
@@ -31,37 +30,10 @@ Collected = tuple[dict[Tensor, float], float]
 _SUMS, _FACTORS = frozenset((e.add, e.subtract, e.negative)), frozenset((e.multiply,))
 SUM = Tree(_SUMS, _FACTORS, kinds="f")
 SUM_INTEGER = Tree(_SUMS, _FACTORS, kinds="iu")
-PRODUCT = Tree(_FACTORS, kinds="iu")
 #: what may hold a literal, or a factor that another term has too
 MERGING = frozenset((e.multiply, leaves.constant, s.broadcast_to))
-QUOTIENT = Tree(frozenset((e.multiply, e.divide, e.square)), kinds="f")
 
 # ---- gathering -----------------------------------------------------------------------------------
-
-
-def _parts(node: Tensor, weight: int) -> list[Leaf]:
-    """The operands of one node of a tree, with their signs or exponents."""
-    ins = node.inputs
-    if node.op is e.square:
-        return [(ins[0], 2 * weight)]
-    if node.op is e.negative:
-        return [(ins[0], -weight)]
-    if node.op in (e.subtract, e.divide):
-        return [(ins[0], weight), (ins[1], -weight)]
-    return [(i, weight) for i in ins]
-
-
-def _gathered(m: Match, tree: Tree) -> list[Leaf]:
-    """The leaves of the tree below the match, from left to right."""
-    found: list[Leaf] = []
-    stack: list[Leaf] = [(m.node, 1)]
-    while stack:
-        node, weight = stack.pop()
-        if node is m.node or (node.op in tree.ops and m.only_user(node)):
-            stack += reversed(_parts(node, weight))
-        else:
-            found.append((node, weight))
-    return found
 
 
 def _addends(m: Match) -> list[Leaf]:
@@ -70,7 +42,7 @@ def _addends(m: Match) -> list[Leaf]:
 
 def _sum(m: Match) -> tuple[list[Leaf], bool]:
     """The leaves of a sum, and whether any of them may merge: a cheap first look."""
-    found = _gathered(m, SUM)
+    found = gathered(m, SUM)
     merging = len(dict(found)) < len(found) or not MERGING.isdisjoint([x.op for x, _ in found])
     return found, merging
 
@@ -113,30 +85,9 @@ def _added(terms: Iterable[tuple[float, Tensor | None]]) -> Collected:
 # ---- building ------------------------------------------------------------------------------------
 
 
-def _half(dtype: DType) -> int:
-    return int(2 ** (8 * dtype.itemsize - 1))
-
-
-def _centred(value: float, dtype: DType) -> float:
-    """An integer wrapped into -half .. half - 1; a float as it is."""
-    if dtype.kind == "f":
-        return value
-    half = _half(dtype)
-    return (int(value) + half) % (2 * half) - half
-
-
-def _literal(value: float, dtype: DType) -> Tensor:
-    """The literal of a coefficient; negative ones wrap in unsigned types."""
-    wraps = dtype.kind == "u" and value < 0
-    return number(value + 2 * _half(dtype) if wraps else value, dtype)
-
-
 def _fits(value: float, dtype: DType) -> bool:
-    """Whether a float literal is 0 or a normal number of ``dtype``."""
-    if dtype.kind != "f":
-        return True
-    limits = np.finfo(dtype)
-    return value == 0 or float(limits.tiny) <= abs(value) <= float(limits.max)
+    """Whether a sum of literals is a literal again: 0, or a normal number of ``dtype``."""
+    return value == 0 or normal(value, dtype)
 
 
 def _sum_of(collected: Collected, dtype: DType) -> Tensor | None:
@@ -147,45 +98,11 @@ def _sum_of(collected: Collected, dtype: DType) -> Tensor | None:
     bases, literal = collected
     if not all(_fits(v, dtype) for v in (*bases.values(), literal)):
         return None
-    literal = _centred(literal, dtype)
-    total = None if literal == 0 else _literal(literal, dtype)
+    literal = centred(literal, dtype)
+    total = None if literal == 0 else literal_of_value(literal, dtype)
     for base, value in sorted(bases.items(), key=lambda term: term[0].ndim):
-        total = _plus(total, _centred(value, dtype), base)
+        total = plus(total, centred(value, dtype), base)
     return number(0, dtype) if total is None else total
-
-
-def _plus(total: Tensor | None, value: float, base: Tensor) -> Tensor | None:
-    """``total + value * base``, with a difference for a negative coefficient."""
-    if value == 0:
-        return total
-    dtype = base.dtype
-    minus = value < 0 and (value == -1 if total is None else value != -_half(dtype))
-    size = -value if minus else value
-    term = base if size == 1 else apply(e.multiply, (_literal(size, dtype), base))
-    if total is None:
-        return apply(e.negative, (term,)) if minus else term
-    return apply(e.subtract if minus else e.add, (total, term))
-
-
-def _product(factors: list[Tensor]) -> Tensor | None:
-    """The product of factors, lower ranks first."""
-    total: Tensor | None = None
-    for factor in sorted(factors, key=lambda x: x.ndim):
-        total = factor if total is None else apply(e.multiply, (total, factor))
-    return total
-
-
-def _power(x: Tensor, n: int) -> Tensor:
-    """x to a positive integer power, by squaring."""
-    found: Tensor | None = None
-    while True:
-        if n % 2:
-            found = x if found is None else apply(e.multiply, (found, x))
-        n //= 2
-        if n == 0:
-            assert found is not None
-            return found
-        x = apply(e.square, (x,))
 
 
 # ---- sums ----------------------------------------------------------------------------------------
@@ -234,7 +151,7 @@ def _literal_terms(m: Match) -> Tensor | None:
     rest = _stripped(m)
     if abs(total) > MODERATE or rest is None:
         return None
-    return _plus(rest, 1, number(total, m.node.dtype)) if total > 0 else _less(rest, -total)
+    return plus(rest, 1, number(total, m.node.dtype)) if total > 0 else _less(rest, -total)
 
 
 def _less(rest: Tensor, value: float) -> Tensor:
@@ -275,23 +192,45 @@ def _joined(node: Tensor, parts: list[Tensor | None]) -> Tensor | None:
 #: for each term that shares a factor with another: the factor, what it multiplies, the sign
 Group = list[tuple[Tensor, int]]
 
+#: how the factors of a term are found
+Factors = Callable[[Match, Tensor], tuple[Tensor, ...]]
+
 
 def _factors(m: Match, x: Tensor) -> tuple[Tensor, ...]:
-    """The factors of a term that no other node uses; literals do not count."""
-    if x.op is not e.multiply or not m.only_user(x):
+    """The factors of a term that no other node uses."""
+    return x.inputs if x.op is e.multiply and m.only_user(x) else ()
+
+
+def _all_factors(m: Match, x: Tensor) -> tuple[Tensor, ...]:
+    """The factors of a product however it is nested, literals among them.
+
+    A product that others use too is a factor of its own: v * w + s * (v * w).
+    """
+    if x.op is not e.multiply:
         return ()
-    return tuple([i for i in x.inputs if literal_of(i) is None])
+    if not m.only_user(x):
+        return (x,)
+    found: list[Tensor] = []
+    stack = [x]
+    while stack:
+        node = stack.pop()
+        if node.op is e.multiply and m.only_user(node):
+            stack += reversed(node.inputs)
+        else:
+            found.append(node)
+    return tuple(found)
 
 
-def _groups(m: Match) -> tuple[dict[Tensor, Group], Group]:
+def _groups(m: Match, factors: Factors) -> tuple[dict[Tensor, Group], Group]:
     """The terms by a factor that they share, frequent factors first, and those that share none."""
     terms = _addends(m)
     if sum([x.op is e.multiply for x, _ in terms]) < 2:
         return {}, terms
     having: dict[Tensor, list[int]] = {}
     for k, (x, _) in enumerate(terms):
-        for factor in dict.fromkeys(_factors(m, x)):
-            having.setdefault(factor, []).append(k)
+        for factor in dict.fromkeys(factors(m, x)):
+            if literal_of(factor) is None:
+                having.setdefault(factor, []).append(k)
     groups: dict[Tensor, Group] = {}
     free = dict.fromkeys(range(len(terms)))
     for factor, places in sorted(having.items(), key=lambda found: -len(found[1])):
@@ -308,19 +247,47 @@ def _one_shape(group: Group) -> bool:
 
 
 def _shared_factor(m: Match) -> Tensor | None:
-    groups, rest = _groups(m)
+    groups, rest = _groups(m, _factors)
     if not groups:
         return None
     total: Tensor | None = None
     for factor, group in groups.items():
         inner: Tensor | None = None
         for x, sign in group:
-            inner = _plus(inner, sign, _other(x, factor))
+            inner = plus(inner, sign, _other(x, factor))
         assert inner is not None
-        total = _plus(total, 1, apply(e.multiply, (factor, inner)))
+        total = plus(total, 1, apply(e.multiply, (factor, inner)))
     for x, sign in rest:
-        total = _plus(total, sign, x)
+        total = plus(total, sign, x)
     return total
+
+
+def _shared_factors(m: Match) -> Tensor | None:
+    """All factors that terms share at once, however they are nested."""
+    groups, rest = _groups(m, _all_factors)
+    if not groups:
+        return None
+    total: Tensor | None = None
+    for group in groups.values():
+        total = plus(total, 1, _factored(m, group))
+    for x, sign in rest:
+        total = plus(total, sign, x)
+    return total
+
+
+def _factored(m: Match, group: Group) -> Tensor:
+    """The product of the common factors with the sum of what is left of the terms."""
+    parts = [Counter(_all_factors(m, x)) for x, _ in group]
+    common = parts[0].copy()
+    for part in parts:
+        common &= part
+    inner: Tensor | None = None
+    for part, (_, sign) in zip(parts, group, strict=True):
+        left = product(list((part - common).elements()))
+        inner = plus(inner, sign, number(1, m.node.dtype) if left is None else left)
+    outer = product(list(common.elements()))
+    assert outer is not None and inner is not None
+    return apply(e.multiply, (outer, inner))
 
 
 def _other(product: Tensor, factor: Tensor) -> Tensor:
@@ -330,7 +297,7 @@ def _other(product: Tensor, factor: Tensor) -> Tensor:
 
 def _regroups(m: Match) -> bool:
     """Whether regrouping cannot overflow: two terms and a factor of at least 1, or small values."""
-    groups, rest = _groups(m)
+    groups, rest = _groups(m, _factors)
     if not groups:
         return False
     if not rest and len(groups) == 1:
@@ -344,73 +311,6 @@ def _regroups(m: Match) -> bool:
     return sum(sizes) <= LARGE
 
 
-# ---- products ------------------------------------------------------------------------------------
-
-
-def _integer_factors(m: Match) -> Tensor | None:
-    found = m.once(PRODUCT, lambda: _gathered(m, PRODUCT))
-    powers, literal, literals = _multiplied(found)
-    if len(powers) + min(literals, 1) == len(found):
-        return None
-    literal = _centred(literal, m.node.dtype)
-    rest = _product([_power(x, n) for x, n in powers.items()])
-    if rest is None or literal == 0:
-        return _literal(literal, m.node.dtype)
-    return _plus(None, literal, rest)
-
-
-def _multiplied(found: list[Leaf]) -> tuple[dict[Tensor, int], float, int]:
-    """The exponents of what occurs, the product of the literals, and how many of them there are."""
-    powers: dict[Tensor, int] = {}
-    literal: float = 1
-    literals = 0
-    for x, n in found:
-        value = literal_of(x)
-        if value is None or (value == 0 and n < 0) or not np.isfinite(value):
-            powers[x] = powers.get(x, 0) + n
-        else:
-            literals += 1
-            literal = _scaled(literal, value, n)
-    return powers, literal, literals
-
-
-def _by_squaring(found: Iterable[Leaf]) -> bool:
-    """Whether each factor stands to different powers of two of one sign, as _power leaves it."""
-    seen: dict[Tensor, int] = {}
-    for x, n in found:
-        before = seen.get(x, 0)
-        if abs(n).bit_count() != 1 or before * n < 0 or abs(before) & abs(n):
-            return False
-        seen[x] = before + n
-    return True
-
-
-def _scaled(literal: float, value: float, n: int) -> float:
-    if isinstance(value, int):
-        return int(literal) * pow(value, n, 2**64) % 2**64
-    with np.errstate(all="ignore"):
-        power = float(np.power(float(value), float(n)).item())
-    return literal * power
-
-
-def _like_factors(m: Match) -> Tensor | None:
-    """All factors with their exponents: those above 0 over those below."""
-    found = m.once(QUOTIENT, lambda: _gathered(m, QUOTIENT))
-    powers, literal, literals = _multiplied(found)
-    settled = literals < 2 and _by_squaring(x for x in found if x[0] in powers)
-    if settled or not _fits(literal, m.node.dtype):
-        return None
-    above = _product([_power(x, n) for x, n in powers.items() if n > 0])
-    below = _product([_power(x, -n) for x, n in powers.items() if n < 0])
-    factor = number(literal, m.node.dtype)
-    if below is not None and above is None:
-        return apply(e.divide, (factor, below))
-    total = above if below is None or above is None else apply(e.divide, (above, below))
-    if total is None or literal == 0:
-        return factor
-    return total if literal == 1 else apply(e.multiply, (factor, total))
-
-
 # fmt: off
 NARY: tuple[Rule, ...] = (
     # ---- sums ------------------------------------------------------------------------------------
@@ -418,10 +318,10 @@ NARY: tuple[Rule, ...] = (
     Rule("sum_literals",       SUM,      _literal_terms,  NORMWISE, _may_merge),
     Rule("sum_terms",          SUM,      _like_terms,     FINITE_ONLY, _may_merge,
         sound=_same_sign),
+    Rule("sum_shared_factors", SUM,      _shared_factors, FINITE_ONLY, _may_merge),
     Rule("sum_shared_factor",  SUM,      _shared_factor,  FINITE_ONLY, _may_merge,
         sound=_regroups),
     # ---- products --------------------------------------------------------------------------------
-    Rule("product_factors_integer", PRODUCT, _integer_factors, EXACT),
-    Rule("product_factors",    QUOTIENT, _like_factors,   FINITE_ONLY),
+    *FACTORS,
 )
 # fmt: on

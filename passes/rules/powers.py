@@ -8,6 +8,7 @@ import numpy as np
 
 from symgraph import functions as f
 from symgraph.functions.variables import number
+from symgraph.passes.rules.lengths import is_length
 from symgraph.passes.rules.pattern import Const, P, Var, literal_of
 from symgraph.passes.rules.rule import (
     EXACT,
@@ -86,11 +87,12 @@ def _whole(m: Match, least: int) -> int | None:
 
 
 def _power(m: Match) -> Tensor | None:
+    """Negative powers are those of the inverse: x^n may overflow where 1 / x^n is subnormal."""
     n = _whole(m, 3) if _floating(m) else None
     if n is None:
         return None
-    power = _repeated(m.x, abs(n))
-    return power if n > 0 else f.divide(_one(m), power)
+    base = m.x if n > 0 else f.divide(_one(m), m.x)
+    return _repeated(base, abs(n))
 
 
 def _integer_power(m: Match) -> Tensor | None:
@@ -110,6 +112,14 @@ def _power_of_power(m: Match) -> Tensor | None:
     odd = first == int(first) and int(first) % 2 == 1 if math.isfinite(first) else False
     whole = _float(m.d) == int(_float(m.d)) if math.isfinite(_float(m.d)) else False
     if not (whole or (odd and total == int(total)) or m.facts.nonnegative(m.x)):
+        return None
+    return f.pow(m.x, number(total, m.node.dtype))
+
+
+def _squared_power(m: Match) -> Tensor | None:
+    """(x^c)^2 is x^(2 c), unless x^c is wanted anyway; what cancels always goes."""
+    total = 2 * _float(m.c)
+    if not math.isfinite(total) or not (total == 1 or m.alone(m.a)):
         return None
     return f.pow(m.x, number(total, m.node.dtype))
 
@@ -169,6 +179,11 @@ def _plain(name: str) -> Condition:
     return lambda m: literal_of(m.env[name]) is None
 
 
+def _divisors_join(m: Match) -> bool:
+    """Literals have risen already; x / hypot(x, y) stays within [-1, 1] as it is."""
+    return not any(literal_of(d) is not None or is_length(d) for d in (m.y, m.b))
+
+
 SQUARE_X = P.square(x)
 
 # fmt: off
@@ -178,9 +193,9 @@ POWERS: tuple[Rule, ...] = (
     Rule("pow_one",            P.pow(x, c), x, EXACT, _exponent(1)),
     Rule("pow_two",            P.pow(x, c), P.square(x), ROUNDING, _exponent(2)),
     Rule("pow_minus_one",      P.pow(x, c), P.divide(1, x), ROUNDING, _exponent(-1)),
-    Rule("pow_minus_two",      P.pow(x, c), P.divide(1, P.square(x)), ROUNDING, _exponent(-2),
-        ulps=8),
-    Rule("pow_whole",          P.pow(x, c), _power, ROUNDING, ulps=12),
+    Rule("pow_minus_two",      P.pow(x, c), P.square(P.divide(1, x)), ROUNDING, _exponent(-2),
+        ulps=4),
+    Rule("pow_whole",          P.pow(x, c), _power, ROUNDING, ulps=16),
     Rule("pow_whole_integer",  P.pow(x, c), _integer_power, EXACT),
     Rule("pow_half",
         P.pow(x, c), P.sqrt(x), ROUNDING, lambda m: _exponent(0.5)(m) and m.facts.nonnegative(m.x)),
@@ -193,6 +208,8 @@ POWERS: tuple[Rule, ...] = (
     Rule("pow_pow",            P.pow(P.pow(x, c), d), _power_of_power, FINITE_ONLY, _floating),
     Rule("multiply_pow",
         P.multiply(P.pow(x, a), P.pow(x, b)), _product_of_powers, FINITE_ONLY, _floating),
+    Rule("square_pow",
+        P.square(P.pow(x, c).named("a")), _squared_power, FINITE_ONLY, _floating),
     # ---- squares ---------------------------------------------------------------------------------
     Rule("multiply_same",
         P.multiply(x, x), P.square(x), EXACT, lambda m: m.node.dtype.kind in "iuf"),
@@ -252,6 +269,6 @@ POWERS: tuple[Rule, ...] = (
         P.divide(x, P.divide(y, b)), P.divide(P.multiply(x, b), y), FINITE_ONLY),
     Rule("divided_twice",
         P.divide(P.divide(x, y), b), P.divide(x, P.multiply(y, b)), FINITE_ONLY,
-        lambda m: literal_of(m.b) is None and literal_of(m.y) is None),
+        _divisors_join),
 )
 # fmt: on

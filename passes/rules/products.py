@@ -115,6 +115,34 @@ def _dot_same(m: Match) -> Tensor | None:
     return reshaped(apply(r.sum_, (f.square(source),), (("axis", axes),)), m.node.shape)
 
 
+def _row(x: Tensor) -> Tensor | None:
+    """x as one row of a matrix, if it is one."""
+    if x.ndim == 1:
+        return f.expand_dims(x, 0)
+    return x if x.ndim == 2 and is_one(x.shape[0]) else None
+
+
+def _outer_left(m: Match) -> Tensor | None:
+    """(v w^T) B is v (w^T B): the outer product is never formed."""
+    row = _row(m.b)
+    if row is None or m.a.ndim != 2 or not is_one(m.a.shape[1]) or m.y.ndim != 2:
+        return None
+    return f.multiply(m.a, f.matmul(row, m.y)) if row.shape[1] == m.y.shape[0] else None
+
+
+def _outer_right(m: Match) -> Tensor | None:
+    """B (v w^T) is (B v) w^T."""
+    row = _row(m.b)
+    if row is None or m.a.ndim != 2 or not is_one(m.a.shape[1]) or m.y.ndim != 2:
+        return None
+    return f.multiply(f.matmul(m.y, m.a), row) if m.y.shape[1] == m.a.shape[0] else None
+
+
+def _small_factors(m: Match) -> bool:
+    """Whether no product of two or three of the factors overflows, nor a sum of them."""
+    return _magnitude(m, m.a) * _magnitude(m, m.b) * _magnitude(m, m.y) <= COUNTED
+
+
 # ---- sums ----------------------------------------------------------------------------------------
 
 
@@ -206,6 +234,12 @@ PRODUCTS: tuple[Rule, ...] = (
     *SELECTIONS,
     # ---- small and equal operands ----------------------------------------------------------------
     Rule("outer_product",      P.matmul(x, y), _outer, ROUNDING),
+    Rule("outer_times",
+        P.matmul(P.multiply(a, b).named("t"), y), _outer_left, FINITE_ONLY, _alone("t"),
+        sound=_small_factors),
+    Rule("times_outer",
+        P.matmul(y, P.multiply(a, b).named("t")), _outer_right, FINITE_ONLY, _alone("t"),
+        sound=_small_factors),
     Rule("dot_same",           P.matmul(x, y), _dot_same, STABILISING,
         looks=some_input(FLATTENING)),
     Rule("zero_product",       P.matmul(0.0, x), _zero, FINITE_ONLY, sound=_finite_other),

@@ -13,6 +13,7 @@ from symgraph.ops import OPS
 from symgraph.ops import elementwise as e
 from symgraph.ops import reduction as r
 from symgraph.passes.rebuild import rebuilt
+from symgraph.passes.rules.diagonals import DIAGONALS
 from symgraph.passes.rules.layout import constant_along, is_one, reshaped
 from symgraph.passes.rules.pattern import Call, Const, Node, P, Var, call, literal_of
 from symgraph.passes.rules.regions import Cut, Line, cut_of, groups, sliced
@@ -364,5 +365,7 @@ REDUCING: tuple[Rule, ...] = (
         P.sum(P.multiply(a, b)), _factor_out, FINITE_ONLY, sound=_regroups),
     Rule("sum_chosen",
         P.sum(P.where(Var("t"), c, 0.0)), _sum_of_chosen, NORMWISE, _finite_literal),
+    # ---- of diagonals and one-hot rows ----------------------------------------------------------
+    *DIAGONALS,
 )
 # fmt: on

@@ -6,6 +6,7 @@ from symgraph import functions as f
 from symgraph.functions.variables import number, size_value
 from symgraph.ops import elementwise as e
 from symgraph.ops import reduction as r
+from symgraph.passes.rules.coefficients import normal
 from symgraph.passes.rules.pattern import Const, P, Var, literal_of
 from symgraph.passes.rules.rule import FINITE_ONLY, NORMWISE, ROUNDING, Match, Rule
 from symgraph.sizes import product
@@ -43,6 +44,11 @@ def _rises_from_sum(m: Match) -> bool:
         return False
     grows = m.facts.grows(m.a, m.node.shape)
     return grows or m.facts.bounded(m.x) or m.facts.bounded(m.y)
+
+
+def _scale(m: Match) -> bool:
+    """A literal or size; other shared factors are found in whole sums."""
+    return m.facts.scale(m.a) is not None
 
 
 def _opposites(m: Match) -> bool:
@@ -85,6 +91,10 @@ def _joins(m: Match) -> bool:
 MODERATE = 1e30
 
 
+def _scalar_factor(m: Match) -> bool:
+    return m.a.ndim == 0 and m.a.dtype == m.node.dtype
+
+
 def _sum_scaled(m: Match) -> Tensor | None:
     if m.b.shape != m.node.inputs[0].shape:
         return None
@@ -119,7 +129,14 @@ def _scalar_inside(m: Match) -> bool:
 
 
 def _two_scalars(m: Match) -> bool:
-    return m.a.ndim == 0 and m.b.ndim == 0 and m.x.ndim > 0
+    """Two scalars before an array; the product of literals and sizes has to be normal."""
+    if m.a.ndim or m.b.ndim or m.x.ndim == 0:
+        return False
+    one, two = m.facts.scale(m.a), m.facts.scale(m.b)
+    if one is None or two is None:
+        return True
+    low, high = one[0] * two[0], one[1] * two[1]
+    return normal(low, m.node.dtype) and normal(high, m.node.dtype)
 
 
 def _divide_scalar(m: Match) -> Tensor | None:
@@ -176,7 +193,8 @@ SCALING: tuple[Rule, ...] = (
     Rule("sum_chain",          P.sum(P.sum(x)),                    _sum_chain,    NORMWISE),
     Rule("sum_constant",       P.sum(P.broadcast_to(x)),           _sum_constant, NORMWISE),
     Rule("sum_scaled",
-        P.sum(P.multiply(a, b)), _sum_scaled, NORMWISE, _rises_from_total),
+        P.sum(P.multiply(a, b)), _sum_scaled, FINITE_ONLY, _scalar_factor,
+        sound=_rises_from_total),
     # ---- scalar factors --------------------------------------------------------------------------
     Rule("divide_by_size",     P.divide(x, y),                     _divide_scalar, ROUNDING),
     Rule("scale_rises",
@@ -187,10 +205,10 @@ SCALING: tuple[Rule, ...] = (
         sound=_joins),
     Rule("factor_difference",
         P.subtract(P.multiply(a, x), P.multiply(a, y)), P.multiply(a, P.subtract(x, y)),
-        FINITE_ONLY, sound=_rises_from_sum),
+        FINITE_ONLY, _scale, sound=_rises_from_sum),
     Rule("factor_sum",
         P.add(P.multiply(a, x), P.multiply(a, y)), P.multiply(a, P.add(x, y)), FINITE_ONLY,
-        sound=_rises_from_sum),
+        _scale, sound=_rises_from_sum),
     Rule("factor_opposites",
         P.add(P.multiply(a, x), P.multiply(b, y)), P.multiply(a, P.subtract(x, y)), FINITE_ONLY,
         _opposites, sound=_rises_from_sum),

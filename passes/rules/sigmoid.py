@@ -264,7 +264,10 @@ def _softplus_difference(m: Match) -> Tensor | None:
 
 
 def _sigmoid_difference(m: Match) -> Tensor | None:
-    return f.tanh(scaled(0.5, m.u)) if opposite(m.u, m.v) else None
+    """A tanh beside two logistic functions that others use as well would be work added."""
+    if not opposite(m.u, m.v) or not any(map(m.alone, m.node.inputs)):
+        return None
+    return f.tanh(scaled(0.5, m.u))
 
 
 BINARY = frozenset((e.add, e.subtract))

@@ -17,13 +17,13 @@ from symgraph.ops import leaves
 from symgraph.ops import reduction as r
 from symgraph.ops import shape as s
 from symgraph.passes.facts import Facts
-from symgraph.passes.rules.exponents import exponent
-from symgraph.passes.rules.layout import Layout, aligned, is_one, layout, replay, reshaped
+from symgraph.passes.rules.exponents import exponent, reduced_as, sum_of_exponentials
+from symgraph.passes.rules.layout import Layout, aligned, is_one, layout, replay
 from symgraph.passes.rules.pattern import Node, P, Var, literal_of, some_input
-from symgraph.passes.rules.rule import STABILISING, Match, Rule
+from symgraph.passes.rules.rule import FINITE_ONLY, STABILISING, Match, Rule
 from symgraph.tensor import Tensor, apply
 
-__all__ = ["SOFTMAX", "spelled_softmax", "sum_of_exponentials"]
+__all__ = ["SOFTMAX", "spelled_softmax"]
 
 a, u, x, y = Var("a"), Var("u"), Var("x"), Var("y")
 DEPTH = 4
@@ -69,19 +69,12 @@ def _known(axes: Iterable[int | None]) -> list[int]:
     return [k for k in axes if k is not None]
 
 
-def sum_of_exponentials(x: Tensor, facts: Facts) -> tuple[Layout, Tensor] | None:
-    """x as a laid out sum of exponentials, and their exponents."""
-    found = layout(x)
-    if found.source.op is not r.sum_:
-        return None
-    inside = exponent(found.source.inputs[0], facts)
-    return None if inside is None else (found, inside)
-
-
 # ---- softmax -------------------------------------------------------------------------------------
 
 
-def spelled_softmax(value: Tensor, total: Tensor, rank: int, facts: Facts) -> Tensor | None:
+def spelled_softmax(
+    value: Tensor, total: Tensor, rank: int, facts: Facts, vanishing: bool = False
+) -> Tensor | None:
     """value / total, if value is an exponential and total its sum over some axes."""
     found = layout(total)
     if found.source.op is not r.sum_:
@@ -89,7 +82,7 @@ def spelled_softmax(value: Tensor, total: Tensor, rank: int, facts: Facts) -> Te
     core = layout(found.source.inputs[0]).source
     if layout(value, core).source is not core:
         return None
-    axes, inside = _beside(value, found, core, rank), exponent(core, facts)
+    axes, inside = _beside(value, found, core, rank), exponent(core, facts, vanishing)
     if not axes or inside is None:
         return None
     return replay(value, core, f.softmax(inside, axis=axes))
@@ -136,14 +129,8 @@ def _exp_over_sum(m: Match) -> Tensor | None:
     above = None if known is None else exponent(m.node.inputs[0], m.facts)
     if known is None or above is None:
         return None
-    level = _reduced_as(m.node.inputs[1], *known)
+    level = reduced_as(m.node.inputs[1], *known)
     return f.exp(f.subtract(above, level))
-
-
-def _reduced_as(total: Tensor, found: Layout, inside: Tensor) -> Tensor:
-    """The log-sum-exp of ``inside``, laid out as ``total`` is."""
-    axis = found.source.attrs["axis"]
-    return replay(total, found.source, f.logsumexp(inside, axis=axis))
 
 
 def _softmax_by_reciprocal(m: Match) -> Tensor | None:
@@ -171,14 +158,6 @@ def _softmax_average(m: Match) -> Tensor | None:
     return None
 
 
-def _softmax_mixes(m: Match) -> Tensor | None:
-    """(exp(u) @ a) / sum(exp(u), last axis) is softmax(u) @ a."""
-    if m.node.ndim != m.x.ndim or m.y.ndim != m.x.ndim or not is_one(m.y.shape[-1]):
-        return None
-    found = spelled_softmax(m.x, m.y, m.x.ndim, m.facts)
-    return None if found is None else apply(m.node.inputs[0].op, (found, m.a))
-
-
 # ---- sums by products ----------------------------------------------------------------------------
 
 
@@ -201,18 +180,6 @@ def _sum_by_matmul(m: Match) -> Tensor | None:
     return None
 
 
-def _log_of_column(m: Match) -> Tensor | None:
-    """log of exponentials times one column of literal weights: a weighted sum."""
-    weights = m.y
-    if weights.op is not leaves.constant or not is_one(weights.shape[-1]) or weights.ndim != 2:
-        return None
-    weighted = f.multiply(m.x, f.reshape(weights, (weights.shape[0],)))
-    inside = exponent(weighted, m.facts)
-    if inside is None:
-        return None
-    return reshaped(f.logsumexp(inside, axis=-1, keepdims=True), m.node.shape)
-
-
 # ---- log-sum-exp ---------------------------------------------------------------------------------
 
 
@@ -230,9 +197,9 @@ def _in_place(x: Tensor, axis: tuple[int, ...]) -> tuple[Tensor, tuple[int, ...]
 _PER_UNIT = {e.log: 1.0, e.log2: 1 / math.log(2), e.log10: 1 / math.log(10)}
 
 
-def _logsumexp(m: Match) -> Tensor | None:
+def _logsumexp(m: Match, vanishing: bool = False) -> Tensor | None:
     terms, axis = _in_place(m.s.inputs[0], m.s.attrs["axis"])
-    inside = exponent(terms, m.facts)
+    inside = exponent(terms, m.facts, vanishing)
     if inside is None:
         return None
     level, unit = f.logsumexp(inside, axis=axis), _PER_UNIT[m.node.op]
@@ -248,7 +215,7 @@ def _logsumexp_among_factors(m: Match) -> Tensor | None:
     ):
         return None
     first, second = [
-        f.log(i) if known is None else _reduced_as(i, *known)
+        f.log(i) if known is None else reduced_as(i, *known)
         for i, known in zip(inner.inputs, levels, strict=True)
     ]
     return apply(e.add if inner.op is e.multiply else e.subtract, (first, second))
@@ -303,14 +270,13 @@ SOFTMAX: tuple[Rule, ...] = (
     Rule("softmax_average_by_reciprocal",
         P.multiply(P.sum(P.multiply(a, x)).named("t"), P.divide(1, P.sum(y).named("s"))),
         _softmax_average, STABILISING),
-    Rule("softmax_mixes",      P.divide(P.matmul(x, a), y),        _softmax_mixes, STABILISING),
     Rule("exp_over_sum",       P.divide(x, y),                     _exp_over_sum, STABILISING),
     Rule("sum_of_exp_by_matmul", P.matmul(x, y),                   _sum_by_matmul, STABILISING,
         looks=some_input((leaves.constant, s.broadcast_to))),
-    Rule("log_of_exp_by_column", P.log(P.matmul(x, y)),            _log_of_column, STABILISING),
-    Rule("log_of_exp_by_vector",
-        P.log(P.squeeze(P.matmul(x, y))), _log_of_column, STABILISING),
     Rule("logsumexp_spelled",  P.log(P.sum(x).named("s")),         _logsumexp, STABILISING),
+    # not before differentiating: the derivative by a weight that is zero is no exponential over it
+    Rule("logsumexp_weighted", P.log(P.sum(x).named("s")),
+        lambda m: _logsumexp(m, vanishing=True), FINITE_ONLY, sound=lambda m: True),
     Rule("logsumexp_base_2",   P.log2(P.sum(x).named("s")),        _logsumexp, STABILISING),
     Rule("logsumexp_base_10",  P.log10(P.sum(x).named("s")),       _logsumexp, STABILISING),
     Rule("logsumexp_among_factors",

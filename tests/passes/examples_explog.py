@@ -30,6 +30,7 @@ EXAMPLES: dict[str, Example] = {
     # ---- exponentials and logarithms -------------------------------------------------------------
     "exp_log_softmax":     lambda x, y, z, k: sg.exp(sg.log_softmax(x)),
     "log_of_exponentials": lambda x, y, z, k: sg.log(3 + sg.exp(x) + 0.5 * sg.exp(y)),
+    "log1p_of_total":      lambda x, y, z, k: sg.log1p(sg.sum(sg.exp(x), axis=1)),
     "exponentials_cancel": lambda x, y, z, k: sg.exp(x) - sg.exp(-x),
     "logaddexp_shift":     lambda x, y, z, k: _shifted_logaddexp(x, y),
     "power_of_e":          lambda x, y, z, k: sg.pow(number(math.e, x.dtype), x),
@@ -59,6 +60,12 @@ EXAMPLES: dict[str, Example] = {
     "softplus_difference": lambda x, y, z, k: sg.softplus(x) - sg.softplus(-x),
     "sigmoid_difference":  lambda x, y, z, k: sg.sigmoid(x) - sg.sigmoid(-x),
     "weights_join":        lambda x, y, z, k: (1 - y) * sg.sigmoid(x) - y * sg.sigmoid(-x),
+    # ---- odd and even functions ------------------------------------------------------------------
+    "odd_of_negative":     lambda x, y, z, k: sg.asinh(-x),
+    "negative_of_odd":     lambda x, y, z, k: -sg.tanh(number(-3, x.dtype) * x),
+    "log_cosh":            lambda x, y, z, k: (
+        number(-math.log(2), x.dtype) + sg.logaddexp(x, -x)
+    ),
     # ---- tails -----------------------------------------------------------------------------------
     "log1p_minus_erf":     lambda x, y, z, k: sg.log1p(-sg.erf(0.25 * x)),
     "erf_plus_erfc":       lambda x, y, z, k: sg.erf(x) + sg.erfc(x),

@@ -5,15 +5,24 @@ from __future__ import annotations
 from rule_example import Example, node
 
 import symgraph as sg
+from symgraph.functions.creation import iota
 from symgraph.functions.variables import number, size_value
 from symgraph.ops import elementwise as e
-from symgraph.ops import leaves
+from symgraph.ops import index, leaves
 
 __all__ = ["EXAMPLES"]
 
 
 def _mask(truth: sg.Tensor, like: sg.Tensor) -> sg.Tensor:
     return sg.astype(truth, like.dtype)
+
+
+def _zero(like: sg.Tensor) -> sg.Tensor:
+    return number(0, like.dtype)
+
+
+def _square(x: sg.Tensor) -> sg.Tensor:
+    return sg.reshape(sg.stack([x[0], x[1], x[2]]), (3, 3))
 
 
 # fmt: off
@@ -149,5 +158,40 @@ EXAMPLES: dict[str, Example] = {
     ),
     "remainder_of_small": lambda x, y, z, k: sg.argmax(x, axis=1) % 3,
     "floor_divide_small": lambda x, y, z, k: sg.argmax(x, axis=1) // 4,
+    # ---- opposite conditions ---------------------------------------------------------------------
+    "choices_of_both":    lambda x, y, z, k: sg.where(x > 0, y, z) * sg.where(x > 0, z, y),
+    "masks_excluded": lambda x, y, z, k: (
+        sg.where(sg.sign(x) > 0, y, _zero(x)) + sg.where(sg.sign(x) <= 0, z, _zero(x))
+    ),
+    "masks_complete": lambda x, y, z, k: (
+        sg.astype(k > 1, x.dtype) + sg.astype(k <= 1, x.dtype)
+    ),
+    "relu_beside_above": lambda x, y, z, k: (
+        sg.relu(x) + sg.where(x > number(0, x.dtype), _zero(x), y)
+    ),
+    "relu_beside_below": lambda x, y, z, k: (
+        sg.relu(x) + sg.where(x <= number(0, x.dtype), y, _zero(x))
+    ),
+    "extremes_add":       lambda x, y, z, k: sg.maximum(x, y) + sg.minimum(x, y),
+    "extremes_multiply":  lambda x, y, z, k: sg.maximum(x, y) * sg.minimum(x, y),
+    "extremes_subtract":  lambda x, y, z, k: sg.maximum(x, y) - sg.minimum(x, y),
+    "extremes_at_zero": lambda x, y, z, k: (
+        sg.relu(x) + sg.minimum(x, number(0, x.dtype))
+    ),
+    # ---- diagonals -------------------------------------------------------------------------------
+    "diagonal_transposed":    lambda x, y, z, k: sg.diag(x[:, 0]).T,
+    "diagonal_of_transposed": lambda x, y, z, k: sg.where(sg.eye(3, dtype="bool"), _square(x).T, 0),
+    "diagonal_read":          lambda x, y, z, k: sg.diag(sg.diag(x[:, 0])),
+    "diagonal_axes": lambda x, y, z, k: (
+        node(index.gather, _square(x), sg.arange(3), sg.arange(3), axes=(1, 0))
+    ),
+    "sum_of_diagonal":        lambda x, y, z, k: sg.sum(sg.diag(x[:, 0])),
+    "one_hot_total":          lambda x, y, z, k: sg.sum(sg.one_hot(k, 3, dtype=x.dtype)),
+    "one_hot_picks": lambda x, y, z, k: (
+        sg.sum(sg.one_hot(sg.argmax(x, axis=1), 3, dtype=x.dtype) * sg.sin(sg.tanh(y)), axis=1)
+    ),
+    "labels_checked_once": lambda x, y, z, k: (
+        node(index.gather, x, node(index.gather, iota(x.shape[0]), k, axes=(0,)), axes=(0,))
+    ),
 }
 # fmt: on

@@ -38,6 +38,8 @@ EXAMPLES: dict[str, Example] = {
     "rows_scattered":         lambda x, y, z, k: _labels(x, k).mT @ x,
     "rows_scattered_guarded": lambda x, y, z, k: sg.one_hot(k, 200, dtype=x.dtype).mT @ x,
     "outer_product":          lambda x, y, z, k: x[:, :1] @ y[:, :1].mT,
+    "outer_times":            lambda x, y, z, k: (x[:, :1] * y[0]) @ z[0],
+    "times_outer":            lambda x, y, z, k: x.mT @ (y[:, :1] * z[0]),
     "dot_same":               lambda x, y, z, k: x[0] @ x[0],
     "zero_product":           lambda x, y, z, k: sg.zeros((2, 3), x.dtype) @ x.mT,
     "product_zero":           lambda x, y, z, k: x @ sg.zeros((3, 2), x.dtype),

@@ -42,6 +42,7 @@ EXAMPLES: dict[str, Example] = {
     "sum_literals":       lambda x, y, z, k: x + number(2, x.dtype) + y + number(3, x.dtype),
     "sum_terms":          lambda x, y, z, k: x + y + number(2, x.dtype) * x,
     "sum_shared_factor":  lambda x, y, z, k: x * y + z + x * (y + z),
+    "sum_shared_factors": lambda x, y, z, k: x * y + z * x * y,
     "product_factors_integer": lambda x, y, z, k: 2 * k * 3 * k,
     "product_factors":    lambda x, y, z, k: x * y / z * z,
 }

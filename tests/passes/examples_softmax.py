@@ -56,6 +56,11 @@ def _rows_sum(x: Tensor) -> Tensor:
     return sg.sum(x, axis=1, keepdims=True)
 
 
+def _targets(x: Tensor) -> Tensor:
+    """A distribution over the columns that says so."""
+    return sg.softmax(x)
+
+
 def _cotangent(q: Tensor, g: Tensor) -> Tensor:
     return q * (g - sg.sum(g * q, axis=1, keepdims=True))
 
@@ -87,13 +92,15 @@ EXAMPLES: dict[str, Example] = {
     ),
     "exp_over_sum":       lambda x, y, z, k: sg.exp(x) / sg.sum(sg.exp(y), axis=1, keepdims=True),
     "sum_of_exp_by_matmul": lambda x, y, z, k: sg.exp(x) @ sg.ones((3, 2), dtype=x.dtype),
-    "log_of_exp_by_vector": lambda x, y, z, k: (
-        sg.log(sg.squeeze(sg.exp(x) @ sg.constant([[1.0], [2.0], [3.0]], x.dtype), 1))
-    ),
-    "log_of_exp_by_column": lambda x, y, z, k: (
-        sg.log(sg.exp(x) @ sg.constant([[1.0], [2.0], [3.0]], x.dtype))
-    ),
+    "log_of_exp_product": lambda x, y, z, k: sg.log(sg.exp(x) @ sg.exp(y[0, :])),
     "logsumexp_spelled":  lambda x, y, z, k: sg.log(sg.sum(sg.exp(x), axis=1)),
+    "logsumexp_weighted": lambda x, y, z, k: sg.log(sg.sum(sg.abs(y) * sg.exp(x), axis=1)),
+    "weighted_share": lambda x, y, z, k: (
+        1 / _rows_sum(sg.abs(y) * sg.exp(x)) * sg.abs(y) * sg.exp(x)
+    ),
+    "exp_over_weighted_sum": lambda x, y, z, k: (
+        sg.exp(z) * (1 / _rows_sum(sg.abs(y) * sg.exp(x)))
+    ),
     "logsumexp_base_2":   lambda x, y, z, k: sg.log2(sg.sum(sg.exp2(x), axis=1)),
     "logsumexp_base_10":  lambda x, y, z, k: sg.log10(sg.sum(sg.exp(x), axis=1)),
     "logsumexp_among_factors": lambda x, y, z, k: sg.log(0.25 * sg.sum(sg.exp(x), axis=1)),
@@ -165,6 +172,13 @@ EXAMPLES: dict[str, Example] = {
     ),
     "normalised_minus": lambda x, y, z, k: (
         y * sg.sum(sg.softmax(x), axis=1, keepdims=True) - sg.softmax(x)
+    ),
+    "minus_scaled_normalised": lambda x, y, z, k: (
+        -number(0.5, x.dtype) * _targets(y)
+        - sg.softmax(x) * _rows_sum(-number(0.5, x.dtype) * _targets(y))
+    ),
+    "scaled_normalised_minus": lambda x, y, z, k: (
+        sg.softmax(x) * _rows_sum(z[:, :1] * _targets(y)) - z[:, :1] * _targets(y)
     ),
     "normalised_factor": lambda x, y, z, k: (
         sg.softmax(x) * y * sg.sum(sg.softmax(x), axis=1, keepdims=True)

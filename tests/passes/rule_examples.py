@@ -12,6 +12,7 @@ import examples_explog
 import examples_layout
 import examples_logic
 import examples_products
+import examples_roots
 import examples_scaling
 import examples_softmax
 from rule_example import Example, node
@@ -31,6 +32,7 @@ FAMILIES = (
     examples_layout,
     examples_logic,
     examples_products,
+    examples_roots,
     examples_scaling,
     examples_softmax,
 )

@@ -36,6 +36,9 @@ FAST: list[tuple[Callable[[], Tensor], str]] = [
     (lambda: 2 * X + (Y - (X + Y)),           "x"),
     (lambda: X * Y + W + X * Z,               "x * (y + z) + w"),
     (lambda: (2 * X) * (Y * 3),               "6 * (y * x)"),
+    (lambda: X * Y + Y * Z * X,               "x * y * (1 + z)"),
+    (lambda: X * (Y * Z) - W * Y * X + W,     "x * y * (z - w) + w"),
+    (lambda: 2 * X * Y * Z + Z * (X * W),     "z * x * (2 * y + w)"),
     (lambda: X + 1.5 - Y - 1.5,               "x - y"),
     (lambda: SX * (Y * SX**2),                "sin(x) * (y * sin(x) ** 2)"),
 ]
@@ -210,3 +213,54 @@ def test_one_large_operand_does_not_overflow_a_difference() -> None:
     n = p.shape[0]
     assert Graph([simplify(q / n - p / n)]).count("multiply") == 1
     assert Graph([simplify(sg.matrix("z", shape=("n", 3)) / n - p / n)]).count("multiply") == 2
+
+
+# fmt: off
+EXTREME_LITERALS: list[tuple[Callable[[], Tensor], float, float]] = [
+    (lambda: X * 1e200 * 1e200,               1e-300, 1e100),
+    (lambda: (X * 1e-200) / 1e200,            1e300,  1e-100),
+    (lambda: 1e200 / (1e-200 / X),            1e-300, 1e100),
+    (lambda: X * 1e200 * (X / Y) * 1e200,     1e-150, 1e100),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize("passes", ["default", "fast"])
+@pytest.mark.parametrize("k", range(len(EXTREME_LITERALS)))
+def test_literals_merge_into_normal_numbers_only(k: int, passes: str) -> None:
+    make, at, wanted = EXTREME_LITERALS[k]
+    out = simplify(make(), passes)
+    assert np.isfinite([n.attrs["value"] for n in Graph([out]) if "value" in n.attrs]).all()
+    value = _value(out, {X: np.array([at]), Y: np.array([1.0])})
+    np.testing.assert_allclose(value, [wanted], rtol=1e-14)
+
+
+def test_literals_of_float32_and_beside_a_matrix_product() -> None:
+    x = sg.vector("x", shape="n", dtype="float32")
+    out = simplify(x * 1e30 * 1e30, "fast")
+    np.testing.assert_allclose(_value(out, {x: np.array([1e-30], np.float32)}), [1e30], rtol=1e-6)
+    a, b = (sg.matrix(name, shape=("n", "n")) for name in "ab")
+    out = simplify((1e200 * a) @ (1e200 * b), "fast")
+    small = np.full((2, 2), 1e-150)
+    np.testing.assert_allclose(_value(out, {a: small, b: small}), np.full((2, 2), 2e100))
+
+
+def test_a_quotient_in_which_nothing_cancels_stays() -> None:
+    """x * x / y would overflow where (x / y) * x does not."""
+    assert _text(X / Y * X, "fast") == "x / y * x"
+    assert _text(2 * X / Y**3 * (X / Z) * 3 * Z, "fast") == "6 * ((x / y) ** 2 / y)"
+
+
+def test_scalar_factors_are_shared() -> None:
+    s, t = sg.scalar("s"), sg.scalar("t")
+    out = simplify(s * (X * t) + X * Y * s, "fast")
+    assert Graph([out]).count("multiply") == 2 and Graph([out]).count("add") == 1
+    values = {X: np.array([1.0, 2.0]), Y: np.array([3.0, -4.0]), s: np.array(5.0), t: np.array(7.0)}
+    np.testing.assert_allclose(_value(out, values), [50, 30])
+
+
+def test_small_literal_factor_beside_a_bounded_operand() -> None:
+    q = sg.sigmoid(Z)
+    for expression in (0.1 * q - 0.1 * X, 0.1 * X - 0.1 * q, q / 10 - X / 10):
+        assert Graph([simplify(expression)]).count("multiply") == 1
+    assert Graph([simplify(0.1 * Z - 0.1 * X)]).count("multiply") == 2

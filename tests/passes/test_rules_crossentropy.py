@@ -356,6 +356,59 @@ def test_gradient_by_the_temperature_is_the_mathematical_one() -> None:
     np.testing.assert_allclose(f(zs, ps, 0.7), want, rtol=1e-12)
 
 
+# ---- scaled costs of soft targets ----------------------------------------------------------------
+
+COUNT, w = sg.sum(sg.ones_like(k.astype("float64"))), sg.vector("w", shape="n")
+TARGETS = {"promised": sg.assume_normalised(p, axis=1), "softmax": sg.softmax(p)}
+
+#: what the sum of each row counts, and the factor of q - p that it leaves
+SCALED: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[], Tensor]]] = {
+    "mean": (sg.mean, lambda: 1 / COUNT),
+    "tenth": (lambda rows: 0.1 * sg.sum(rows), lambda: sg.constant(0.1)),
+    "half over n": (lambda rows: 0.5 * sg.mean(rows), lambda: 0.5 / COUNT),
+    "sum over n": (lambda rows: sg.sum(rows) / COUNT, lambda: 1 / COUNT),
+    "weights": (lambda rows: sg.sum(w * rows), lambda: w[:, None]),
+}
+
+
+@pytest.mark.parametrize("passes", ["default", "fast"])
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("cost", SCALED)
+def test_scaled_gradient_by_soft_targets_is_q_minus_p(cost: str, target: str, passes: str) -> None:
+    soft, (spelled, factor) = TARGETS[target], SCALED[cost]
+    gradient = sg.grad(-spelled(sg.sum(soft * sg.log_softmax(z), axis=1)), z)
+    got, want = simplify([gradient, factor() * (sg.softmax(z) - soft)], passes=passes)
+    assert got is want
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("cost", SCALED)
+def test_scaled_derivatives_by_soft_targets_are_right(cost: str, target: str) -> None:
+    soft, spelled = TARGETS[target], SCALED[cost][0]
+    whole = -spelled(sg.sum(soft * sg.log_softmax(z), axis=1))
+    rng = np.random.default_rng(21)
+    zs, vs, ws = rng.normal(size=(5, 4)), rng.normal(size=(5, 4)), rng.normal(size=5)
+    ps = special.softmax(rng.normal(size=(5, 4)), axis=1)
+    values = {z: zs, p: ps, v: vs, w: ws}
+    q, given = special.softmax(zs, axis=1), ps if target == "promised" else special.softmax(ps, 1)
+    scale = {"mean": 0.2, "tenth": 0.1, "half over n": 0.1, "sum over n": 0.2}.get(cost)
+    rows = ws[:, None] if scale is None else scale
+    used = sg.sum(p) + sg.sum(w)
+    f = sg.function(
+        [z, p, v, w], [sg.grad(whole, z), sg.hvp(whole, z, v), used], backend="reference"
+    )
+    gradient, product, _ = f(*values.values())
+    np.testing.assert_allclose(gradient, rows * (q - given), rtol=1e-12, atol=1e-14)
+    want = rows * q * (vs - np.sum(q * vs, axis=1, keepdims=True))
+    np.testing.assert_allclose(product, want, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("cost", SCALED)
+def test_scaled_cost_of_any_weights_keeps_their_sum(cost: str) -> None:
+    whole = -SCALED[cost][0](sg.sum(p * sg.log_softmax(z), axis=1))
+    assert _counts(simplify(sg.grad(whole, z)), "sum") == {"softmax": 1, "sum": 1}
+
+
 # ---- where it must not fire ----------------------------------------------------------------------
 
 

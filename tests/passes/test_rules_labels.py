@@ -158,3 +158,38 @@ def test_labels_of_a_single_class_are_checked() -> None:
         np.testing.assert_array_equal(f(np.array([0, -1, 0])), np.ones((3, 1)))
         with pytest.raises(sg.errors.IndexRangeError, match="1"):
             f(np.array([0, 1, 0]))
+
+
+# ---- one-hot rows that pick ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_rows_picked_by_one_hot_rows_are_read(axis: int) -> None:
+    x, labels = sg.matrix("x", shape=(3, 3)), sg.vector("labels", shape=3, dtype="int64")
+    hot = sg.one_hot(labels, 3, axis=axis)
+    bounded = sg.tanh(sg.where(sg.isfinite(x), x, 0.5))
+    at = {x: np.arange(9.0).reshape(3, 3) / 8, labels: np.array([2, 0, 2])}
+    rows = np.arange(3)
+    places = (rows, at[labels]) if axis == 1 else (at[labels], rows)
+    for source, passes in ((x, "fast"), (bounded, "default")):
+        found = simplify(sg.sum(hot * source, axis=axis), passes)
+        assert sg.Graph([found]).count("gather") == 1
+        assert sg.Graph([found]).count("sum", "equal") == 0
+        values = at[x] if source is x else np.tanh(at[x])
+        np.testing.assert_allclose(found.eval(at, backend="reference"), values[places], rtol=1e-15)
+
+
+def test_default_keeps_what_one_hot_rows_spoil() -> None:
+    x, labels = sg.matrix("x", shape=(2, 3)), sg.vector("labels", shape=2, dtype="int64")
+    found = simplify(sg.sum(sg.one_hot(labels, 3) * x, axis=1))
+    at = {x: np.array([[1.0, np.inf, 2.0], [3.0, 4.0, 5.0]]), labels: np.array([0, 1])}
+    np.testing.assert_array_equal(found.eval(at, backend="reference"), [np.nan, 4.0])
+
+
+def test_labels_are_checked_by_the_array_they_index() -> None:
+    x, labels = sg.matrix("x", shape=(4, 2)), sg.vector("labels", dtype="int64")
+    looked_up = simplify(x[sg.arange(4)[labels]])
+    assert looked_up is x[labels]
+    assert simplify(x[sg.arange(3)[labels]]) is not x[labels]
+    with pytest.raises(sg.errors.IndexRangeError):
+        looked_up.eval({x: np.zeros((4, 2)), labels: np.array([4])}, backend="reference")

@@ -63,6 +63,10 @@ STRICT: dict[str, tuple[Builder, Builder]] = {
     "de Morgan":             (lambda: no(no(c) & no(d)), lambda: c | d),
     "absorption":            (lambda: c & (c | d), lambda: c),
     "absorption of not":     (lambda: c | (no(c) & d), lambda: c | d),
+    "opposite inside":       (lambda: sg.where(x > 0, sg.where(x <= 0, y, z), y),
+                              lambda: sg.where(x > 0, z, y)),
+    "weaker inside":         (lambda: sg.where(x > y, sg.where(y <= x, y, z), z),
+                              lambda: sg.where(x > y, y, z)),
 }
 DEFAULT: dict[str, tuple[Builder, Builder]] = {
     "sum of opposites":      (lambda: sg.where(c, x, 0.0) + sg.where(no(c), y, 0.0),
@@ -73,6 +77,16 @@ DEFAULT: dict[str, tuple[Builder, Builder]] = {
                               lambda: sg.where(c, x / (2 + steady), 0.0)),
     "mask as a factor":      (lambda: c.astype("float64") * steady,
                               lambda: sg.where(c, steady, 0.0)),
+    "each of both":          (lambda: sg.where(c, x, y) + sg.where(c, y, x), lambda: x + y),
+    "each of both, product": (lambda: sg.where(c, x, y) * sg.where(no(c), x, y), lambda: x * y),
+    "opposites of ordered":  (lambda: sg.where(steady > 0, x, 0.0) + sg.where(steady <= 0, y, 0.0),
+                              lambda: sg.where(steady > 0, x, y)),
+    "larger plus smaller":   (lambda: sg.maximum(x, y) + sg.minimum(x, y), lambda: x + y),
+    "larger times smaller":  (lambda: sg.maximum(x, y) * sg.minimum(y, x), lambda: x * y),
+    "larger less smaller":   (lambda: sg.maximum(x, y) - sg.minimum(x, y), lambda: sg.abs(x - y)),
+    "parts by sign":         (lambda: sg.relu(x) + sg.minimum(x, 0.0), lambda: x),
+    "relu or another":       (lambda: sg.relu(x) + sg.where(x <= 0, y, 0.0),
+                              lambda: sg.where(x <= 0, y, x)),
 }
 FAST: dict[str, tuple[Builder, Builder]] = {
     "any factor":            (lambda: sg.where(c, x, 0.0) * y,
@@ -81,6 +95,10 @@ FAST: dict[str, tuple[Builder, Builder]] = {
                               lambda: sg.where(c, x / y, 0.0)),
     "mask of anything":      (lambda: c.astype("float64") * x,
                               lambda: sg.where(c, x, 0.0)),
+    "opposites":             (lambda: sg.where(x > 0, y, 0.0) + sg.where(x <= 0, z, 0.0),
+                              lambda: sg.where(x > 0, y, z)),
+    "by sign":               (lambda: sg.where(x > 0, x, 0.0) + sg.where(x > 0, 0.0, y),
+                              lambda: sg.where(x > 0, x, y)),
 }
 UNTOUCHED: dict[str, Builder] = {
     "factor may be NaN":     lambda: sg.where(c, x, 0.0) * y,
@@ -88,6 +106,8 @@ UNTOUCHED: dict[str, Builder] = {
     "divisor may be zero":   lambda: sg.where(c, x, 0.0) / sg.sigmoid(y),
     "mask of a NaN":         lambda: c.astype("float64") * x,
     "other conditions":      lambda: sg.where(c, x, 2.0) - sg.where(d, y, 3.0),
+    "neither for NaN":       lambda: sg.where(x > 0, y, 0.0) + sg.where(x <= 0, z, 0.0),
+    "NaN outside":           lambda: sg.where(x > 0, 3.0, sg.where(x <= 0, y, z)),
     "nothing is known":      lambda: sg.where(c, x, y) * sg.where(c, y, z),
     "element by element":    lambda: sg.sum(sg.where(c, x, 0.0), axis=1),
     "not a neutral number":  lambda: sg.sum(sg.where(rows, x, 2.0), axis=1),
@@ -132,6 +152,17 @@ def test_the_mask_of_a_derivative_is_applied_once() -> None:
     assert sg.pprint(simplify(first)) == "where(v > 0, 1 / v, 0)"
     second = sg.Graph([simplify(sg.grad(sg.sum(first), v))])
     assert second.count("where") == 1 and second.count("greater") == 1
+
+
+def test_opposite_conditions_as_numbers() -> None:
+    inside = sg.where(x > 0, x + (x < 0).astype("float64"), y)
+    assert simplify(inside) is simplify(sg.where(x > 0, x + 0.0, y))
+    k = sg.vector("k", dtype="int64")
+    one = simplify((k > 1).astype("float64") + (k <= 1).astype("float64"))
+    assert simplify(sg.ones_like(k.astype("float64"))) is one
+    v = sg.vector("v")
+    both = simplify((v > 1).astype("float64") + (v <= 1).astype("float64"))
+    assert sg.Graph([both]).count("greater", "less_equal") == 2  # 0 where v is NaN
 
 
 def test_a_shared_branch_is_not_computed_twice() -> None:

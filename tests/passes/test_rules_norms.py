@@ -312,3 +312,49 @@ def test_difference_of_squared_integers_stays() -> None:
 def test_distance_is_never_expanded() -> None:
     assert operations(sg.sum((x - y) ** 2)) == ["square", "subtract", "sum"]
     assert operations(sg.sum((x - y) ** 2), "fast") == ["square", "subtract", "sum"]
+
+
+# ---- derivatives at the ends of the range --------------------------------------------------------
+
+u, w = sg.scalar("u"), sg.scalar("w")
+EVERY = ("strict", "default", "fast")
+
+
+def _second(expression: Tensor) -> Tensor:
+    slope: Tensor = sg.grad(sg.grad(expression, u), u)
+    return slope
+
+
+@pytest.mark.parametrize("passes", EVERY)
+@pytest.mark.parametrize("at", [1e155, 1e160, -1e200])
+def test_derivatives_vanish_far_out(passes: str, at: float) -> None:
+    """All of these are at most 1 / |u|^2, which no number but 0 is close to."""
+    for expression in (
+        _second(sg.hypot(u, 3.0)),
+        _second(sg.sqrt(u * u + 1)),
+        sg.grad(u / sg.sqrt(1 + u * u), u),
+        _second(1 / (1 + u * u)),
+    ):
+        assert abs(sg.function([u], expression, passes=passes)(at)) <= 1e-300
+
+
+@pytest.mark.parametrize("passes", EVERY)
+@pytest.mark.parametrize("scale", [1e-200, 1.0, 1e200])
+def test_second_derivatives_of_lengths_keep_their_scale(passes: str, scale: float) -> None:
+    """At (1, 2) the Hessian is [[4, -2], [-2, 1]] / 5^1.5, and inverse to the scale."""
+    root = 5**1.5 * scale
+    for length in (sg.hypot(u, w), sg.norm(sg.stack([u, w])), sg.sqrt(u * u + w * w)):
+        slope = sg.grad(length, u)
+        parts = [sg.grad(slope, u), sg.grad(slope, w)]
+        found = sg.function([u, w], parts, passes=passes)(scale, 2 * scale)
+        np.testing.assert_allclose(found, [4 / root, -2 / root], rtol=1e-14)
+
+
+@pytest.mark.parametrize("passes", EVERY)
+@pytest.mark.parametrize("scale", [1e-200, 1.0, 1e200])
+def test_cosine_has_a_derivative_at_any_scale(passes: str, scale: float) -> None:
+    """That of c . v / |c| |v| is (c - v (c . v) / |v|^2) / |c| |v|."""
+    v, c, at = sg.vector("v", shape=3), np.array([1.0, -2.0, 2.0]), np.array([2.0, 1.0, -2.0])
+    cosine = sg.sum(v * c) / (sg.norm(v) * 3)
+    found = sg.function([v], sg.grad(cosine, v), passes=passes)(at * scale)
+    np.testing.assert_allclose(found * scale, (c + at * 4 / 9) / 9, rtol=1e-14)

@@ -221,3 +221,38 @@ def test_a_sum_is_the_same_whatever_the_layout_in_memory() -> None:
     moved = sg.sum(v[:, sg.arange(3)])
     want, got = (sg.function([v], moved, passes=p, backend="reference")(at) for p in ((), "strict"))
     assert want == got
+
+
+# ---- diagonals and one-hot rows ------------------------------------------------------------------
+
+
+def test_diagonal_matrices_are_read_turned_and_added_up() -> None:
+    v, a = sg.vector("v", shape="n"), sg.matrix("a", shape=("n", "n"))
+    assert simplify(sg.diag(sg.diag(v))) is v
+    assert simplify(sg.trace(sg.diag(v))) is sg.sum(v)
+    assert simplify(sg.sum(sg.diag(v), axis=0)) is v
+    assert simplify(sg.diag(v).T) is simplify(sg.diag(v))
+    assert simplify(sg.trace(a.T)) is simplify(sg.trace(a))
+    assert simplify(sg.diag(a.T)) is simplify(sg.diag(a))
+
+
+def test_other_matrices_are_not_taken_for_diagonal_ones() -> None:
+    v, a = sg.vector("v", shape=3), sg.matrix("a", shape=(3, 3))
+    above = sg.where(sg.eye(3, k=1, dtype="bool"), v, 0.0)
+    upper = sg.triu(a)
+    for before in (sg.sum(above), above.T, upper.T, sg.trace(a.T, offset=1)):
+        values = {v: np.array([1.0, 2.0, 4.0]), a: np.arange(9.0).reshape(3, 3)}
+        at = {i: values[i] for i in values if i in sg.Graph([before])}
+        want = before.eval(at, passes=(), backend="reference")
+        np.testing.assert_array_equal(simplify(before).eval(at, backend="reference"), want)
+    assert simplify(above.T).op.name == "permute_dims"
+
+
+def test_one_hot_rows_count_to_the_number_of_labels() -> None:
+    a = sg.matrix("a", shape=("n", 3))
+    hot = sg.one_hot(sg.argmax(a, axis=1), 3)
+    assert sg.Graph([simplify(sg.sum(hot))]).count("equal", "sum", "argmax") == 0
+    at = {a: np.eye(3)[[0, 2, 2, 1]]}
+    assert simplify(sg.sum(hot) + sg.sum(a)).eval(at, backend="reference") == 8
+    columns = simplify(sg.sum(hot, axis=0))
+    np.testing.assert_array_equal(columns.eval(at, backend="reference"), [1, 1, 2])

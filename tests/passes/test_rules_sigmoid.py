@@ -377,3 +377,13 @@ def test_slope_of_an_inverse_exponential(name: str) -> None:
     got = sg.function([z], slope, backend="reference")(at)
     want = sg.function([z], wanted(z), backend="reference")(at)
     np.testing.assert_allclose(got, want, rtol=1e-13, atol=1e-300)
+
+
+def test_curvature_of_a_network_needs_no_other_function() -> None:
+    """A product with the Hessian uses the two logistic functions that the gradient has."""
+    inputs, weights, along = (sg.matrix(n, shape=(3, 3)) for n in ("X", "W", "D"))
+    hidden = sg.sigmoid(sg.sigmoid(inputs @ weights) @ weights)
+    slope = sg.grad(sg.sum(hidden * hidden), weights)
+    graph = sg.Graph([simplify(sg.grad(sg.sum(slope * along), weights))])
+    assert graph.count("sigmoid") == 4
+    assert graph.count("tanh", "exp") == 0

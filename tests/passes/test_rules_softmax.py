@@ -251,7 +251,7 @@ def test_mixture_of_normal_densities() -> None:
 
 def test_weights_of_unknown_sign_stay() -> None:
     y = sg.matrix("y", shape=("n", 4))
-    for weight in (y, sg.relu(y), sg.constant(np.array([1.0, -1.0, 1.0, 1.0]))):
+    for weight in (y, sg.constant(np.array([1.0, -1.0, 1.0, 1.0]))):
         ops = _ops(simplify(sg.log(sg.sum(weight * sg.exp(z), axis=1))))
         assert "log" in ops and "logsumexp" not in ops
     assert "pow" in _ops(simplify(sg.log(sg.sum((-2.0) ** z, axis=1))))

@@ -124,7 +124,7 @@ WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: sg.rule("r", lambda a: -a, lambda a: a + x), "right uses x, which is no parameter"),
     (lambda: sg.rule("r", lambda *a: -a[0], lambda a: a), r"left takes \*a"),
     (lambda: sg.rule("r", lambda a: sg.astype(a, "int8"), lambda a: a), "astype, which has"),
-    (lambda: sg.rule("r", lambda a: a @ a, lambda a: a), "left cannot be traced on scalars"),
+    (lambda: sg.rule("r", lambda a: a @ a, lambda a: a), "left uses matmul.*like="),
     (lambda: sg.rule("r", _any(-x), lambda a: a), "left=.* is not a function"),
     (lambda: sg.rule("r", lambda a: -a, lambda a: a, when=_any(True)), "when=True"),
     (lambda: sg.rule("r", lambda a: -a, lambda a: a, sound=lambda m: True), "sound= belongs"),
@@ -138,6 +138,107 @@ WRONG: list[tuple[Callable[[], object], str]] = [
         "is not a pipeline's name or a tuple",
     ),
 ]
+
+
+WRONG += [
+    (lambda: sg.rule("r", lambda a: sg.sum(a), lambda a: a), r"left uses sum, which.*like="),
+    (
+        lambda: sg.rule("r", lambda a: sg.sum(a, axis=2), lambda a: a),
+        "left cannot be traced on mat",
+    ),
+    (lambda: sg.rule("r", lambda a: sg.exp(a), lambda a: sg.sum(a)), r"right uses sum.*like="),
+    (lambda: sg.rule("r", lambda a: a.T, lambda a: a), r"left uses permute_dims.*like="),
+    (lambda: sg.rule("r", lambda a: -a, lambda a: a, like=[]), r"like=\[\] is not a list.*: a"),
+    (lambda: sg.rule("r", lambda a: a, lambda a: a, like=[x]), "left is no operation"),
+    (lambda: sg.rule("r", lambda a, b: -a, lambda a: a, like=[x, y]), "uses b, which left does"),
+    (lambda: sg.rule("r", lambda a: sg.exp(a), lambda a: sg.sum(a), like=[x]), "right gives"),
+    (lambda: sg.rule("r", lambda a: sg.sum(a, axis=1), lambda a: a, like=[x]), "traced on like="),
+]
+M, N = sg.matrix("M"), sg.matrix("N")
+TRACE = sg.rule(
+    "my_trace", lambda a, b: sg.trace(a @ b), lambda a, b: sg.sum(a * b.T),
+    like=[sg.matrix("a", shape=("m", "n")), sg.matrix("b", shape=("n", "m"))],
+)  # fmt: skip
+ROWS = sg.rule("rows", lambda a: sg.sum(sg.exp(a), axis=1), lambda a: 2 * sg.sin(sg.sum(a, axis=1)),
+               like=[M])  # fmt: skip
+
+
+def _fires(rule: Any, expression: Any) -> bool:
+    return sg.simplify(expression, rules=[rule]) is not expression
+
+
+def test_conditions_are_found_as_booleans() -> None:
+    rule = sg.rule("r", lambda c, a: sg.where(c, a, sg.sin(a)), lambda c, a: sg.cos(a))
+    assert sg.simplify(sg.where(x > 0, x, sg.sin(x)), rules=[rule]) is sg.cos(x)
+
+
+def test_axes_of_a_sum_must_agree() -> None:
+    cube = sg.tensor("t", shape=("a", "b", "c"))
+    assert _fires(ROWS, sg.sum(sg.exp(M), axis=1)) and _fires(ROWS, sg.sum(sg.exp(M), axis=-1))
+    for other in (sg.sum(sg.exp(M), axis=0), sg.sum(sg.exp(M)), sg.sum(sg.exp(cube), axis=1)):
+        assert not _fires(ROWS, other)
+
+
+def test_softmax_and_moves_have_attributes_that_must_agree() -> None:
+    rule = sg.rule("r", lambda a: sg.softmax(a, axis=1).T, lambda a: sg.softmax(a.T, axis=0),
+                   like=[M])  # fmt: skip
+    assert sg.simplify(sg.softmax(M, axis=1).T, rules=[rule]) is sg.softmax(M.T, axis=0)
+    assert not _fires(rule, sg.softmax(M, axis=0).T)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_matrix_rule_computes_the_same(dtype: str) -> None:
+    a, b = (sg.matrix(n, shape=s, dtype=dtype) for n, s in (("a", (3, 4)), ("b", (4, 3))))
+    f = sg.function([a, b], sg.trace(a @ b), passes=sg.rules.default + TRACE)
+    assert "my_trace" in f.rewrites.counts()
+    rng = np.random.default_rng(4)
+    u, v = rng.normal(size=(3, 4)).astype(dtype), rng.normal(size=(4, 3)).astype(dtype)
+    np.testing.assert_allclose(f(u, v), np.trace(u @ v), rtol=1e-5)
+    assert _fires(TRACE, sg.trace(a @ b))
+
+
+def test_one_name_is_one_size() -> None:
+    square = sg.rule("r", lambda a: sg.exp(a.T), lambda a: sg.exp(a).T,
+                     like=[sg.matrix("a", shape=("n", "n"))])  # fmt: skip
+    assert _fires(square, sg.exp(sg.matrix("s", shape=(3, 3)).T))
+    assert not _fires(square, sg.exp(sg.matrix("s", shape=(3, 4)).T))
+
+
+def test_sizes_within_a_left_side_are_those_of_the_match() -> None:
+    rule = sg.rule("r", lambda a: sg.exp(sg.mean(a, axis=0)), lambda a: sg.sin(sg.sum(a, axis=0)),
+                   like=[M])  # fmt: skip
+    other = sg.exp(sg.sum(M, axis=0) / M.shape[1])
+    assert _fires(rule, sg.exp(sg.mean(M, axis=0))) and not _fires(rule, other)
+
+
+def test_operands_and_literals_of_shaped_rules() -> None:
+    rule = sg.rule("r", lambda a: 2 * sg.sum(a) + 1, lambda a: sg.cos(sg.sum(a)), like=[x])
+    assert _fires(rule, 2 * sg.sum(y) + 1) and _fires(rule, 1 + sg.sum(y) * 2)
+    assert not _fires(rule, 3 * sg.sum(y) + 1)
+
+
+def test_shaped_conditions_see_the_match() -> None:
+    positive = sg.rule("r", lambda a: sg.sum(sg.abs(a)), lambda a: sg.sum(a), "exact", like=[x],
+                       when=lambda m: m.facts.nonnegative(m.a))  # fmt: skip
+    assert sg.simplify(sg.sum(sg.abs(sg.exp(x))), rules=[positive]) is sg.sum(sg.exp(x))
+    assert not _fires(positive, sg.sum(sg.abs(x)))
+
+
+def test_shaped_conditions_are_asked_for_either_order() -> None:
+    rule = sg.rule("r", lambda a, b: sg.sum(a + b), lambda a, b: sg.sum(b), like=[x, x],
+                   when=lambda m: m.b.op is sg.exp(x).op)  # fmt: skip
+    v, w = sg.vector("v", shape="n"), sg.exp(sg.vector("w", shape="n"))
+    for expression in (sg.sum(v + w), sg.sum(w + v)):
+        assert sg.simplify(expression, rules=[rule]) is sg.sum(w)
+
+
+def test_shaped_finite_only_rule_waits_for_its_condition() -> None:
+    gone = sg.rule("gone", lambda a: sg.sum(sg.sinh(a) - sg.sinh(a)), lambda a: 0.0, "finite-only",
+                   sound=lambda m: m.facts.finite(m.a), like=[x])  # fmt: skip
+    expression = sg.sum(sg.sinh(x) - sg.sinh(x))
+    for rules, fires in ((sg.rules.default, False), (sg.rules.fast, True)):
+        found = sg.simplify(expression, rules=rules - "subtract_same" + gone)
+        assert ("sinh" not in _ops(found)) is fires
 
 
 @pytest.mark.parametrize(("make", "message"), WRONG, ids=[m for _, m in WRONG])

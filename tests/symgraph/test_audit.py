@@ -76,6 +76,29 @@ def test_a_witness_shows_the_error() -> None:
     assert off > 100 or (np.isnan(got) != np.isnan(want))
 
 
+@pytest.mark.parametrize("shift", [1.0, 0.5])
+def test_a_rule_that_looks_into_its_operands_starts_below_them(shift: float) -> None:
+    x = sg.vector("x")
+    found = sg.function([x], sg.sqrt(x + shift) - sg.sqrt(x), backend="reference").audit(seed=SEED)
+    (rule,) = [r for r in found.rules if r.rule == "difference_of_roots"]
+    assert found.worse == () and rule.result is not None
+    assert rule.result.before > 1e9 and rule.result.after < 4
+
+
+def test_starting_below_hides_no_worse_rule() -> None:
+    x, y = sg.vector("x", shape=8), sg.vector("y", shape=8)
+    rule = Rule("naive_expm1", P.expm1(x_), P.subtract(P.exp(x_), 1.0), STABILISING)
+    f = sg.function([x, y], sg.expm1(sg.sin(x) * y), passes=planted(rule), backend="reference")
+    assert [r.rule for r in f.audit(seed=SEED).worse] == ["naive_expm1"]
+
+
+def test_a_few_ulps_of_several_rewrites_are_not_worse() -> None:
+    x = sg.vector("x", shape=64)
+    y = sg.exp(x) / (1 + sg.exp(x)) * sg.log(1 + sg.exp(x)) * sg.exp(-x) * sg.exp(x * 0.5)
+    whole = sg.function([x], y, backend="reference").audit(samples=3, seed=SEED).whole
+    assert whole is not None and not whole.worse
+
+
 def test_rewrites_beyond_the_cap_are_counted() -> None:
     x = sg.vector("x", shape=4)
     y = x

@@ -187,3 +187,15 @@ def test_what_is_no_tensor_is_refused() -> None:
     thing: Any = "x"
     with pytest.raises(UsageError, match="latex: 'x' is not a tensor"):
         latex(thing)
+
+
+def test_a_unit_matrix_has_its_letter() -> None:
+    m = sg.matrix("M", shape=(3, 3))
+    assert sg.latex(sg.eye(3)) == r"\mathbf{I}" and sg.latex(m + sg.eye(3)) == r"M + \mathbf{I}"
+    for other in (sg.eye(3, 4), sg.eye(3, k=1)):
+        assert r"\mathbf{I}" not in sg.latex(other)
+
+
+def test_a_factor_of_one_is_not_shown() -> None:
+    v = sg.vector("v")
+    assert sg.latex(v * sg.ones(())) == "v" and r"\odot" in sg.latex(v * v)

@@ -133,3 +133,30 @@ def test_products_with_zeros(factors: list[float], how: str, backend: str) -> No
     assert found[0][0].tolist() == _product_gradient(np.array(factors))
     assert [f[1].tolist() for f in found] == _product_hessian(np.array(factors))
     assert [f[2].tolist() for f in found] == _product_hessian(np.array(factors))
+
+
+# ---- tails, to a relative error ------------------------------------------------------------------
+
+TAILS: tuple[tuple[str, Callable[[Any], Any]], ...] = (
+    ("named", sg.log1mexp),
+    ("by hand", lambda x: sg.log(1 - sg.exp(x))),
+    ("difference", lambda x: sg.log(sg.exp(sg.zeros_like(x)) - sg.exp(x))),
+)
+
+
+@pytest.mark.parametrize("passes", ["strict", "default", "fast"])
+@pytest.mark.parametrize(("name", "f"), TAILS, ids=[name for name, _ in TAILS])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_log1mexp_keeps_its_tail(name: str, f: Any, passes: str, dtype: str) -> None:
+    """Both derivatives are -exp(x) far below 0, down to the smallest number."""
+    x = sg.vector("x", shape="n", dtype=dtype)
+    first = sg.grad(sg.sum(f(x)), x)
+    second = sg.grad(sg.sum(first), x)
+    at = np.array([-1, -15, -21, -39, -41, -80, -103, -400, -700, -710, -740, -800], dtype)
+    far = at.astype("float64")
+    wanted = np.exp(far) / np.expm1(far), -np.exp(far) / np.expm1(far) ** 2
+    relative, least = float(np.finfo(dtype).eps) * 16, 2 * float(np.finfo(dtype).smallest_subnormal)
+    for output, want in zip((first, second), wanted, strict=True):
+        with np.errstate(all="ignore"):
+            got = sg.function([x], output, passes=passes, backend="reference")(at)
+        np.testing.assert_allclose(got, want, rtol=relative, atol=least)
