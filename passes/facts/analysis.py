@@ -60,6 +60,10 @@ class Facts:
         k = self.known(x)
         return k.lo, k.hi
 
+    def magnitude(self, x: Tensor) -> float:
+        """A bound of the magnitudes of the elements that are not NaN; inf where none is known."""
+        return max(map(abs, self.interval(x)))
+
     def bounded(self, x: Tensor) -> bool:
         """Every element that is not NaN has a magnitude of at most 1e30."""
         k = self.known(x)

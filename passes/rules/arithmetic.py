@@ -11,7 +11,7 @@ from symgraph.functions.variables import number, size_value
 from symgraph.op import Op
 from symgraph.ops import OPS, leaves
 from symgraph.ops import elementwise as e
-from symgraph.passes.rules.pattern import Const, Node, P, Var, call, literal_of
+from symgraph.passes.rules.pattern import Const, Node, P, Var, call, float_of, literal_of
 from symgraph.passes.rules.rule import (
     EXACT,
     FINITE_ONLY,
@@ -19,6 +19,7 @@ from symgraph.passes.rules.rule import (
     Condition,
     Match,
     Rule,
+    floating,
 )
 from symgraph.sizes import Size
 from symgraph.tensor import Tensor, apply
@@ -31,10 +32,6 @@ c, d = Const("c"), Const("d")
 
 def _integer(m: Match) -> bool:
     return m.node.dtype.kind in "iu"
-
-
-def _floating(m: Match) -> bool:
-    return m.node.dtype.kind == "f"
 
 
 def _finite(name: str) -> Condition:
@@ -59,12 +56,6 @@ def _literal(value: float, m: Match) -> Tensor | None:
     return number(value, dtype) if float(limits.tiny) <= size <= float(limits.max) else None
 
 
-def _float(x: Tensor) -> float:
-    value = literal_of(x)
-    assert value is not None
-    return float(value)
-
-
 def _scaled(m: Match, value: float, rest: Tensor) -> Tensor | None:
     new = _literal(value, m)
     return None if new is None else apply(e.multiply, (new, rest))
@@ -78,23 +69,23 @@ def _negated_literal(m: Match) -> Tensor:
 
 def _reciprocal_exactly(m: Match) -> Tensor | None:
     """Division by a power of two is multiplication by its reciprocal, bit for bit."""
-    value = _float(m.c)
+    value = float_of(m.c)
     if value == 0 or not math.isfinite(value) or abs(math.frexp(value)[0]) != 0.5:
         return None
     return _scaled(m, 1 / value, m.x)
 
 
 def _reciprocal(m: Match) -> Tensor | None:
-    value = _float(m.c)
+    value = float_of(m.c)
     return None if value == 0 or not math.isfinite(value) else _scaled(m, 1 / value, m.x)
 
 
 def _times(m: Match) -> Tensor | None:
-    return _scaled(m, _float(m.c) * _float(m.d), m.x)
+    return _scaled(m, float_of(m.c) * float_of(m.d), m.x)
 
 
 def _times_quotient(m: Match) -> Tensor | None:
-    new = _literal(_float(m.c) * _float(m.d), m)
+    new = _literal(float_of(m.c) * float_of(m.d), m)
     return None if new is None else apply(e.divide, (new, m.x))
 
 
@@ -162,7 +153,7 @@ ARITHMETIC: tuple[Rule, ...] = (
     Rule("divide_zero",        P.divide(0.0, x),       _zero, FINITE_ONLY),
     Rule("subtract_same_integer", P.subtract(x, x),    _zero, EXACT, _integer),
     Rule("subtract_same",
-        P.subtract(x, x), _zero, FINITE_ONLY, _floating, sound=_finite("x")),
+        P.subtract(x, x), _zero, FINITE_ONLY, floating, sound=_finite("x")),
     Rule("divide_same",
         P.divide(x, x), lambda m: number(1, m.node.dtype), FINITE_ONLY),
     Rule("multiply_divided",   P.multiply(P.divide(x, y), y), x, FINITE_ONLY),

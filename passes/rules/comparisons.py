@@ -14,7 +14,7 @@ from symgraph.ops import index, leaves
 from symgraph.passes.facts import Known
 from symgraph.passes.rules.layout import layout
 from symgraph.passes.rules.pattern import Call, Const, Node, P, Var, literal_of
-from symgraph.passes.rules.rule import EXACT, FINITE_ONLY, ROUNDING, Match, Rule
+from symgraph.passes.rules.rule import EXACT, FINITE_ONLY, ROUNDING, Match, Rule, floating
 from symgraph.sizes import differ, lower_bound, maximum, minimum
 from symgraph.tensor import Tensor, apply
 
@@ -282,10 +282,6 @@ def _signed(m: Match) -> bool:
     return m.node.dtype.kind in "if"
 
 
-def _floating(m: Match) -> bool:
-    return m.node.dtype.kind == "f"
-
-
 def _one_sign(m: Match) -> Tensor | None:
     k = m.facts.known(m.x)
     if k.nan or k.lo <= 0 <= k.hi:
@@ -365,11 +361,11 @@ COMPARISONS: tuple[Rule, ...] = (
     # ---- relu, abs, sign -------------------------------------------------------------------------
     Rule("negative_relu",
         P.negative(P.relu(P.negative(x))), lambda m: f.minimum(m.x, number(0, m.node.dtype)),
-        ROUNDING, _floating),
+        ROUNDING, floating),
     Rule("relu_difference",
-        P.subtract(P.relu(x), P.relu(P.negative(x))), x, ROUNDING, _floating),
+        P.subtract(P.relu(x), P.relu(P.negative(x))), x, ROUNDING, floating),
     Rule("relu_total",
-        P.add(P.relu(x), P.relu(P.negative(x))), P.abs(x), ROUNDING, _floating),
+        P.add(P.relu(x), P.relu(P.negative(x))), P.abs(x), ROUNDING, floating),
     Rule("relu_settled",
         P.relu(x), x, EXACT,
         lambda m: m.facts.nonnegative(m.x) and m.facts.never_minus_zero(m.x)),
@@ -379,8 +375,8 @@ COMPARISONS: tuple[Rule, ...] = (
     Rule("abs_below",          P.abs(x), P.negative(x), ROUNDING,
         lambda m: m.node.dtype.kind == "f" and m.facts.known(m.x).hi <= 0),
     Rule("sign_settled",       P.sign(x), _one_sign, EXACT),
-    Rule("sign_times",         P.multiply(P.sign(x), x), P.abs(x), ROUNDING, _floating),
-    Rule("sign_of_abs",        P.multiply(P.sign(x), P.abs(x)), x, ROUNDING, _floating),
+    Rule("sign_times",         P.multiply(P.sign(x), x), P.abs(x), ROUNDING, floating),
+    Rule("sign_of_abs",        P.multiply(P.sign(x), P.abs(x)), x, ROUNDING, floating),
     # ---- relu and abs spelled with where ---------------------------------------------------------
     Rule("relu_where_above",
         P.where(P.greater(x, 0), x, 0), P.relu(x), FINITE_ONLY,

@@ -61,7 +61,7 @@ def _quotient(m: Match, careful: bool) -> Tensor | None:
         return None
     for part, rest in (bottom.inputs, bottom.inputs[::-1]):
         inverse = _inverse(part, m.facts, terms_of(part, m.facts))
-        if inverse is not None and not (careful and _magnitude(inverse, m) > 1):
+        if inverse is not None and not (careful and m.facts.magnitude(inverse) > 1):
             return f.divide(f.multiply(top, inverse), rest)
     return None
 
@@ -69,11 +69,7 @@ def _quotient(m: Match, careful: bool) -> Tensor | None:
 def _rises(top: Tensor, inverse: Tensor, m: Match) -> bool:
     """Whether top * inverse is finite where the quotient is."""
     value = literal_of(top)
-    return (value is not None and abs(value) >= 1) or _magnitude(inverse, m) <= NORMAL
-
-
-def _magnitude(x: Tensor, m: Match) -> float:
-    return max(map(abs, m.facts.interval(x)))
+    return (value is not None and abs(value) >= 1) or m.facts.magnitude(inverse) <= NORMAL
 
 
 def _over(top: Tensor, facts: Facts) -> list[Term] | None:

@@ -117,11 +117,6 @@ def _like_terms(m: Match) -> Tensor | None:
     return _sum_of(_added(terms), m.node.dtype) if _merges(terms) else None
 
 
-def _magnitude(m: Match, x: Tensor) -> float:
-    """A bound of the elements of x that are not NaN."""
-    return max(map(abs, m.facts.interval(x)))
-
-
 def _same_sign(m: Match) -> bool:
     """Whether no like terms cancel, and no order of adding overflows."""
     terms = _terms(m)
@@ -131,7 +126,7 @@ def _same_sign(m: Match) -> bool:
     for value, base in terms:
         if not signs.setdefault(base, value) * value > 0:
             return False
-    sizes = [abs(v) * (1 if base is None else _magnitude(m, base)) for v, base in terms]
+    sizes = [abs(v) * (1 if base is None else m.facts.magnitude(base)) for v, base in terms]
     return sum(sizes) <= LARGE
 
 
@@ -304,10 +299,10 @@ def _regroups(m: Match) -> bool:
         ((factor, group),) = groups.items()
         if len(group) == 2 and m.facts.grows(factor, m.node.shape):
             return True
-    sizes = [_magnitude(m, x) for x, _ in rest]
+    sizes = [m.facts.magnitude(x) for x, _ in rest]
     for factor, group in groups.items():
-        scale = max(1, _magnitude(m, factor))
-        sizes += [scale * max(1, _magnitude(m, _other(x, factor))) for x, _ in group]
+        scale = max(1, m.facts.magnitude(factor))
+        sizes += [scale * max(1, m.facts.magnitude(_other(x, factor))) for x, _ in group]
     return sum(sizes) <= LARGE
 
 

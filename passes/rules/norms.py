@@ -13,7 +13,7 @@ from symgraph.ops import leaves
 from symgraph.ops import reduction as r
 from symgraph.ops import shape as s
 from symgraph.passes.rules.pattern import Const, P, Var, literal_of
-from symgraph.passes.rules.rule import EXACT, FINITE_ONLY, STABILISING, Match, Rule
+from symgraph.passes.rules.rule import EXACT, FINITE_ONLY, STABILISING, Match, Rule, floating
 from symgraph.sizes import Dim, product
 from symgraph.tensor import Tensor, apply
 
@@ -24,10 +24,6 @@ c, d = Const("c"), Const("d")
 
 #: how deep a sum of squares under a root is looked into
 DEPTH = 100
-
-
-def _floating(m: Match) -> bool:
-    return m.node.dtype.kind == "f"
 
 
 # ---- lengths -------------------------------------------------------------------------------------
@@ -166,7 +162,7 @@ COUNTED = 1e20
 def _small_deviations(m: Match) -> bool:
     """Whether no product of deviations overflows, nor a sum of them."""
     means = [_mean(mean) for mean in (m.x, m.y)]
-    sizes = [2 * max(map(abs, m.facts.interval(mean[0]))) for mean in means if mean is not None]
+    sizes = [2 * m.facts.magnitude(mean[0]) for mean in means if mean is not None]
     return len(sizes) == 2 and sizes[0] * sizes[1] <= COUNTED
 
 
@@ -177,7 +173,7 @@ _SATURATING = frozenset((e.tanh, e.sin, e.cos, e.sigmoid, e.erf))
 
 
 def _exact_operand(m: Match) -> bool:
-    return _floating(m) and m.x.op not in _SATURATING
+    return floating(m) and m.x.op not in _SATURATING
 
 
 def _difference_of_roots(m: Match) -> Tensor | None:
@@ -244,9 +240,9 @@ NORMS: tuple[Rule, ...] = (
         P.square(P.hypot(x, y)), P.add(P.square(x), P.square(y)), STABILISING),
     # ---- variances -------------------------------------------------------------------------------
     Rule("mean_square_less_squared_mean",
-        P.subtract(a, P.square(b)), _variance, STABILISING, _floating),
+        P.subtract(a, P.square(b)), _variance, STABILISING, floating),
     Rule("mean_product_less_means",
-        P.subtract(a, P.multiply(x, y)), _covariance, FINITE_ONLY, _floating,
+        P.subtract(a, P.multiply(x, y)), _covariance, FINITE_ONLY, floating,
         sound=_small_deviations),
     # ---- differences that cancel -----------------------------------------------------------------
     Rule("difference_of_squares",

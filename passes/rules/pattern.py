@@ -21,7 +21,7 @@ from symgraph.tensor import Tensor, apply
 
 __all__ = [
     "Call", "Const", "Kind", "Literal", "Node", "P", "Pattern", "Template", "Tree", "Var",
-    "builder", "call", "could_match", "literal_of", "marks_of", "matcher", "may_match",
+    "builder", "call", "could_match", "float_of", "literal_of", "marks_of", "matcher", "may_match",
     "near_input", "numbers_in", "some_input", "variants",
 ]  # fmt: skip
 
@@ -153,6 +153,13 @@ def literal_of(node: Tensor) -> Number | None:
     if value.dtype.kind == "f":
         same = same and bool(np.all(np.signbit(value) == np.signbit(first)))
     return first.item() if same else None
+
+
+def float_of(node: Tensor) -> float:
+    """The number that a literal holds, as a float; only for what a ``Const`` has matched."""
+    value = literal_of(node)
+    assert value is not None
+    return float(value)
 
 
 def _is_literal(node: Tensor, wanted: Number) -> bool:

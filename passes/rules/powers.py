@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from symgraph import functions as f
 from symgraph.functions.variables import number
+from symgraph.passes.rules.coefficients import normal
 from symgraph.passes.rules.lengths import is_length
-from symgraph.passes.rules.pattern import Const, P, Var, literal_of
+from symgraph.passes.rules.pattern import Const, P, Var, float_of, literal_of
 from symgraph.passes.rules.rule import (
     EXACT,
     FINITE_ONLY,
@@ -18,6 +17,7 @@ from symgraph.passes.rules.rule import (
     Condition,
     Match,
     Rule,
+    floating,
 )
 from symgraph.tensor import Tensor
 
@@ -33,31 +33,18 @@ LARGEST = 8
 # ---- literals ------------------------------------------------------------------------------------
 
 
-def _floating(m: Match) -> bool:
-    return m.node.dtype.kind == "f"
-
-
 def _signed(m: Match) -> bool:
     return m.node.dtype.kind in "if"
 
 
-def _float(x: Tensor) -> float:
-    value = literal_of(x)
-    assert value is not None
-    return float(value)
-
-
 def _normal(value: float, m: Match) -> Tensor | None:
     """A literal of the node's dtype, if it is a normal number there."""
-    if m.node.dtype.kind != "f" or not math.isfinite(value):
-        return None
-    limits = np.finfo(m.node.dtype)
-    good = float(limits.tiny) <= abs(value) <= float(limits.max)
-    return number(value, m.node.dtype) if good else None
+    dtype = m.node.dtype
+    return number(value, dtype) if dtype.kind == "f" and normal(value, dtype) else None
 
 
 def _exponent(wanted: float) -> Condition:
-    return lambda m: m.node.dtype.kind == "f" and _float(m.c) == wanted
+    return lambda m: m.node.dtype.kind == "f" and float_of(m.c) == wanted
 
 
 def _nonnegative(m: Match) -> bool:
@@ -81,14 +68,14 @@ def _repeated(x: Tensor, n: int) -> Tensor:
 
 def _whole(m: Match, least: int) -> int | None:
     """The literal exponent, if it is a whole number from ``least`` to LARGEST in magnitude."""
-    value = _float(m.c)
+    value = float_of(m.c)
     whole = value == int(value) if math.isfinite(value) else False
     return int(value) if whole and least <= abs(value) <= LARGEST else None
 
 
 def _power(m: Match) -> Tensor | None:
     """Negative powers are those of the inverse: x^n may overflow where 1 / x^n is subnormal."""
-    n = _whole(m, 3) if _floating(m) else None
+    n = _whole(m, 3) if floating(m) else None
     if n is None:
         return None
     base = m.x if n > 0 else f.divide(_one(m), m.x)
@@ -108,9 +95,9 @@ def _product_of_powers(m: Match) -> Tensor:
 
 def _power_of_power(m: Match) -> Tensor | None:
     """(x^c)^d, where x^c has the sign of x or x has none."""
-    first, total = _float(m.c), _float(m.c) * _float(m.d)
+    first, total = float_of(m.c), float_of(m.c) * float_of(m.d)
     odd = first == int(first) and int(first) % 2 == 1 if math.isfinite(first) else False
-    whole = _float(m.d) == int(_float(m.d)) if math.isfinite(_float(m.d)) else False
+    whole = float_of(m.d) == int(float_of(m.d)) if math.isfinite(float_of(m.d)) else False
     if not (whole or (odd and total == int(total)) or m.facts.nonnegative(m.x)):
         return None
     return f.pow(m.x, number(total, m.node.dtype))
@@ -118,7 +105,7 @@ def _power_of_power(m: Match) -> Tensor | None:
 
 def _squared_power(m: Match) -> Tensor | None:
     """(x^c)^2 is x^(2 c), unless x^c is wanted anyway; what cancels always goes."""
-    total = 2 * _float(m.c)
+    total = 2 * float_of(m.c)
     if not math.isfinite(total) or not (total == 1 or m.alone(m.a)):
         return None
     return f.pow(m.x, number(total, m.node.dtype))
@@ -129,7 +116,7 @@ def _squared_power(m: Match) -> Tensor | None:
 
 def _root_of_scaled(m: Match) -> Tensor | None:
     """sqrt(c x^2) is sqrt(c) |x|."""
-    value = _float(m.c)
+    value = float_of(m.c)
     factor = _normal(math.sqrt(value), m) if value > 0 else None
     return None if factor is None else f.multiply(factor, f.abs(m.x))
 
@@ -151,14 +138,14 @@ def _one_alone(m: Match) -> bool:
 
 
 def _abs_scaled(m: Match) -> Tensor | None:
-    if m.node.dtype.kind != "f" or math.isnan(_float(m.c)):
+    if m.node.dtype.kind != "f" or math.isnan(float_of(m.c)):
         return None
-    return f.multiply(number(abs(_float(m.c)), m.node.dtype), f.abs(m.x))
+    return f.multiply(number(abs(float_of(m.c)), m.node.dtype), f.abs(m.x))
 
 
 def _sign_scaled(m: Match) -> Tensor | None:
     """A factor of at least 1 makes no zero."""
-    value = _float(m.c)
+    value = float_of(m.c)
     if m.node.dtype.kind != "f" or not 1 <= abs(value) < math.inf:
         return None
     return f.sign(m.x) if value > 0 else f.negative(f.sign(m.x))
@@ -169,9 +156,9 @@ def _sign_scaled(m: Match) -> Tensor | None:
 
 def _literal_over_scaled(m: Match) -> Tensor | None:
     """c / (d x) is (c / d) / x."""
-    if _float(m.d) == 0:
+    if float_of(m.d) == 0:
         return None
-    factor = _normal(_float(m.c) / _float(m.d), m)
+    factor = _normal(float_of(m.c) / float_of(m.d), m)
     return None if factor is None else f.divide(factor, m.x)
 
 
@@ -205,11 +192,11 @@ POWERS: tuple[Rule, ...] = (
     Rule("pow_one_and_a_half",
         P.pow(x, c), _half_above, ROUNDING,
         lambda m: _exponent(1.5)(m) and m.facts.nonnegative(m.x), ulps=4),
-    Rule("pow_pow",            P.pow(P.pow(x, c), d), _power_of_power, FINITE_ONLY, _floating),
+    Rule("pow_pow",            P.pow(P.pow(x, c), d), _power_of_power, FINITE_ONLY, floating),
     Rule("multiply_pow",
-        P.multiply(P.pow(x, a), P.pow(x, b)), _product_of_powers, FINITE_ONLY, _floating),
+        P.multiply(P.pow(x, a), P.pow(x, b)), _product_of_powers, FINITE_ONLY, floating),
     Rule("square_pow",
-        P.square(P.pow(x, c).named("a")), _squared_power, FINITE_ONLY, _floating),
+        P.square(P.pow(x, c).named("a")), _squared_power, FINITE_ONLY, floating),
     # ---- squares ---------------------------------------------------------------------------------
     Rule("multiply_same",
         P.multiply(x, x), P.square(x), EXACT, lambda m: m.node.dtype.kind in "iuf"),
@@ -221,7 +208,8 @@ POWERS: tuple[Rule, ...] = (
         P.divide(P.square(x), P.square(y)), P.square(P.divide(x, y)), STABILISING),
     Rule("scaled_quotient_of_squares",
         P.divide(P.multiply(c, P.square(x)), P.square(y)),
-        P.multiply(c, P.square(P.divide(x, y))), STABILISING, lambda m: math.isfinite(_float(m.c))),
+        P.multiply(c, P.square(P.divide(x, y))), STABILISING,
+        lambda m: math.isfinite(float_of(m.c))),
     # ---- roots -----------------------------------------------------------------------------------
     Rule("sqrt_square",        P.sqrt(P.square(x)), P.abs(x), STABILISING),
     Rule("sqrt_scaled_square", P.sqrt(P.multiply(c, P.square(x))), _root_of_scaled, STABILISING),
@@ -244,20 +232,20 @@ POWERS: tuple[Rule, ...] = (
     Rule("abs_scaled",         P.abs(P.multiply(c, x)), _abs_scaled, EXACT),
     Rule("multiply_abs",
         P.multiply(P.abs(x).named("a"), P.abs(y).named("b")), P.abs(P.multiply(x, y)), EXACT,
-        lambda m: _floating(m) and _one_alone(m)),
+        lambda m: floating(m) and _one_alone(m)),
     Rule("divide_abs",
         P.divide(P.abs(x).named("a"), P.abs(y).named("b")), P.abs(P.divide(x, y)), EXACT,
         _one_alone),
     # ---- signs -----------------------------------------------------------------------------------
-    Rule("sign_times_abs",     P.multiply(P.sign(x), P.abs(x)), x, ROUNDING, _floating),
-    Rule("times_sign",         P.multiply(x, P.sign(x)), P.abs(x), ROUNDING, _floating),
+    Rule("sign_times_abs",     P.multiply(P.sign(x), P.abs(x)), x, ROUNDING, floating),
+    Rule("times_sign",         P.multiply(x, P.sign(x)), P.abs(x), ROUNDING, floating),
     Rule("divide_by_abs",      P.divide(x, P.abs(x)), P.sign(x), FINITE_ONLY),
     Rule("abs_divided",        P.divide(P.abs(x), x), P.sign(x), FINITE_ONLY),
-    Rule("sign_negative",      P.sign(P.negative(x)), P.negative(P.sign(x)), ROUNDING, _floating),
+    Rule("sign_negative",      P.sign(P.negative(x)), P.negative(P.sign(x)), ROUNDING, floating),
     Rule("sign_scaled",        P.sign(P.multiply(c, x)), _sign_scaled, ROUNDING),
     Rule("sign_abs_product",   P.multiply(P.sign(x), P.sign(x)), P.abs(P.sign(x)), EXACT, _signed),
     Rule("sign_positive",
-        P.sign(x), _one, FINITE_ONLY, lambda m: _floating(m) and m.facts.positive(m.x)),
+        P.sign(x), _one, FINITE_ONLY, lambda m: floating(m) and m.facts.positive(m.x)),
     # ---- quotients -------------------------------------------------------------------------------
     Rule("reciprocal_divides", P.reciprocal(x), P.divide(1, x), EXACT),
     Rule("reciprocal_twice_divided", P.divide(1, P.divide(1, x)), x, STABILISING, _plain("x")),

@@ -194,7 +194,7 @@ def _small_products(x: str, *others: str) -> Condition:
 
 def _magnitude(m: Match, x: Tensor) -> float:
     """A bound of the elements of x that are not NaN, at least 1."""
-    return max(1, *map(abs, m.facts.interval(x)))
+    return max(1, m.facts.magnitude(x))
 
 
 def _same_shapes(m: Match) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from symgraph import functions as f
 from symgraph.functions.variables import number
 from symgraph.passes.rules.pattern import Const, P, Var, literal_of
-from symgraph.passes.rules.rule import STABILISING, Build, Match, Rule
+from symgraph.passes.rules.rule import STABILISING, Build, Match, Rule, floating
 from symgraph.tensor import Tensor
 
 __all__ = ["ROOTS"]
@@ -96,17 +96,13 @@ def _root_less(root: Tensor, c: Tensor, x: Tensor) -> Tensor:
     return f.where(f.less(f.abs(share), x), near, f.subtract(safe, x))
 
 
-def _floating(m: Match) -> bool:
-    return m.node.dtype.kind == "f"
-
-
 def _may_be_positive(m: Match) -> bool:
-    return _floating(m) and m.facts.interval(m.x)[1] > 0
+    return floating(m) and m.facts.interval(m.x)[1] > 0
 
 
 def _may_be_negative(m: Match) -> bool:
     """Arguments of inverse hyperbolic functions, with a literal under the root, are left alone."""
-    return _floating(m) and m.facts.interval(m.x)[0] < 0 and literal_of(m.y) is None
+    return floating(m) and m.facts.interval(m.x)[0] < 0 and literal_of(m.y) is None
 
 
 def _less_x(m: Match) -> Tensor:
@@ -173,7 +169,7 @@ ROOTS: tuple[Rule, ...] = (
     Rule("hypot_less_leg", P.subtract(HYPOT, x), _hypot_less_leg, STABILISING, _may_be_positive),
     Rule("leg_less_hypot",
         P.subtract(x, HYPOT), _negated(_hypot_less_leg), STABILISING, _may_be_positive),
-    Rule("hypot_plus_literal", P.add(HYPOT, c), _hypot_plus_literal, STABILISING, _floating),
+    Rule("hypot_plus_literal", P.add(HYPOT, c), _hypot_plus_literal, STABILISING, floating),
     # ---- roots of quadratics ---------------------------------------------------------------------
     Rule("root_less_x",       P.subtract(SUM_ROOT, x), _less_x, STABILISING, _may_be_positive),
     Rule("x_less_root",
@@ -211,8 +207,8 @@ ROOTS: tuple[Rule, ...] = (
     Rule("log_ratio_of_neighbours_below",
         P.subtract(P.log(x), P.log1p(x)), _negated(_log_ratio_of_neighbours), STABILISING),
     Rule("one_less_reciprocal",
-        P.subtract(1.0, AFTER_ONE), _one_less_reciprocal, STABILISING, _floating),
+        P.subtract(1.0, AFTER_ONE), _one_less_reciprocal, STABILISING, floating),
     Rule("reciprocal_less_one",
-        P.subtract(AFTER_ONE, 1.0), _negated(_one_less_reciprocal), STABILISING, _floating),
+        P.subtract(AFTER_ONE, 1.0), _negated(_one_less_reciprocal), STABILISING, floating),
 )
 # fmt: on

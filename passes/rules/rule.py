@@ -15,7 +15,7 @@ Found = TypeVar("Found")
 
 __all__ = [
     "CONTRACTS", "EXACT", "FINITE_ONLY", "NORMWISE", "ROUNDING", "STABILISING", "Build",
-    "Condition", "Look", "Match", "Rule", "RuleWarning",
+    "Condition", "Look", "Match", "Rule", "RuleWarning", "floating",
 ]  # fmt: skip
 
 #: Bit for bit on every input, signed zeros and infinities included (any NaN equals any NaN).
@@ -67,6 +67,13 @@ class Match:
 
 
 Condition = Callable[[Match], bool]
+
+
+def floating(m: Match) -> bool:
+    """The condition that the node holds floats."""
+    return bool(m.node.dtype.kind == "f")
+
+
 Build = Callable[[Match], Tensor | None]
 Look = Callable[[tuple[Kind, ...]], bool]
 

@@ -26,15 +26,11 @@ def _safe(name: str, m: Match) -> bool:
     return m.facts.safe_scale(m.env[name], m.node.shape)
 
 
-def _magnitude(m: Match, x: Tensor) -> float:
-    return max(map(abs, m.facts.interval(x)))
-
-
 def _rises_from_product(m: Match) -> bool:
     """Whether x * y is finite where y * (a * x) is: a does not shrink, or an operand is small."""
     if not _safe("a", m) or m.facts.grows(m.a, m.node.shape):
         return _safe("a", m)
-    x_size, y_size = _magnitude(m, m.x), _magnitude(m, m.y)
+    x_size, y_size = m.facts.magnitude(m.x), m.facts.magnitude(m.y)
     return x_size <= 1 or y_size <= 1 or x_size * y_size <= LARGE
 
 
@@ -70,7 +66,7 @@ def _rises_from_total(m: Match) -> bool:
     """Whether the sum of b is finite where that of a * b is."""
     if not _safe("a", m):
         return False
-    return m.facts.grows(m.a, m.node.inputs[0].shape) or _magnitude(m, m.b) <= COUNTED
+    return m.facts.grows(m.a, m.node.inputs[0].shape) or m.facts.magnitude(m.b) <= COUNTED
 
 
 #: the sum of as many values of this size as memory holds is finite in float32
