@@ -272,7 +272,9 @@ class _Assembler:
                 for p in call.params
             )
             origin[len(steps)] = call
-            steps.append(Step(kernel.address, args, call.node.op.name))
+            work = None if call.work == 0 else self.slots.slot(call.work)
+            units = self.slots.slot(call.units)
+            steps.append(Step(kernel.address, args, call.node.op.name, units, work))
             if call.node.op is index.nonzero:
                 (atom,) = call.node.attrs["count"].counts
                 counted = PointerParam(call.node, call.node.inputs[0].shape[0])

@@ -12,7 +12,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-__all__ = ["Builder", "Loop", "Module", "Value", "lanes_of", "scalar_of", "vector_type"]
+__all__ = [
+    "Builder",
+    "Loop",
+    "Module",
+    "Value",
+    "kernel_function",
+    "lanes_of",
+    "scalar_of",
+    "vector_type",
+]
 
 FLOAT_BITS = {"half": 16, "float": 32, "double": 64}
 
@@ -398,3 +407,14 @@ class Builder:
         """Return, and file the finished function in the module when its last block has ended."""
         self.do(f"ret {value}" if value is not None else "ret void")
         self.module.functions[self.name] = "\n".join([self.head, *self.lines, "}"])
+
+
+def kernel_function(module: Module, name: str) -> Builder:
+    """Begin ``i64 @name(ptr args, i64 begin, i64 end)``, the form of every kernel.
+
+    ``args`` is a table of 8-byte arguments. A kernel whose work falls into several independent
+    units does those from ``begin`` up to ``end``; any other has the one unit 0. However the units
+    are dealt out, and in whatever order or at once, every result has the same bits. The answer is
+    0, or a status that names what failed.
+    """
+    return Builder(module, name, "i64", [("ptr", "args"), ("i64", "begin"), ("i64", "end")])

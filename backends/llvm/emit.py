@@ -13,7 +13,14 @@ import numpy as np
 
 from symgraph.backends.llvm import reduction as red
 from symgraph.backends.llvm.accumulate import Accumulators, Point
-from symgraph.backends.llvm.builder import Builder, Module, Value, lanes_of, vector_type
+from symgraph.backends.llvm.builder import (
+    Builder,
+    Module,
+    Value,
+    kernel_function,
+    lanes_of,
+    vector_type,
+)
 from symgraph.backends.llvm.elementwise import convert, lower_elementwise
 from symgraph.backends.llvm.jit import Target
 from symgraph.backends.llvm.join_axes import join_axes
@@ -454,5 +461,5 @@ class _Emitter:
 
 def emit_nest(module: Module, name: str, nest: Nest, target: Target) -> None:
     """Write the kernel ``i64 @name(ptr args)`` for a loop nest."""
-    b = Builder(module, name, "i64", [("ptr", "args")])
+    b = kernel_function(module, name)
     _Emitter(b, join_axes(nest), target).run()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from symgraph.backends.llvm.builder import Builder, Module, Value
+from symgraph.backends.llvm.builder import Builder, Module, Value, kernel_function
 from symgraph.backends.llvm.copies import Views, copy_call
 from symgraph.backends.llvm.elementwise import LOWER
 from symgraph.backends.llvm.jit import Target
@@ -106,7 +106,7 @@ def _emit_scatter(
     total: int,
     adds: bool,
 ) -> None:
-    b = Builder(module, name, "i64", [("ptr", "args")])
+    b = kernel_function(module, name)
     args = load_arguments(b, total, {*range(2 + count), total - 1})
     out, source, tables = args[0], args[1], args[2 : 2 + count]
     at = 2 + count
@@ -165,7 +165,7 @@ def nonzero_calls(node: Tensor, views: Views) -> list[Call]:
 
 
 def _emit_nonzero(module: Module, name: str, target: Target) -> None:
-    b = Builder(module, name, "i64", [("ptr", "args")])
+    b = kernel_function(module, name)
     out, count, mask, n, stride = load_arguments(b, 5, {0, 1, 2})
     with b.loop(b.i64(0), n, 1, [b.i64(0)]) as loop:
         (found,) = loop.carry

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from symgraph.backends.llvm.builder import Module
 from symgraph.backends.llvm.jit import Target
 from symgraph.backends.llvm.loops import Nest, PointerParam, SizeParam
+from symgraph.sizes import Dim
 from symgraph.tensor import Tensor
 
 __all__ = ["Call", "Emit", "Param"]
@@ -22,7 +23,8 @@ class Call:
 
     ``key`` is the canonical text of the code (equal keys share it), ``emit`` writes it; ``address``
     is given instead where the code is already loaded. ``node`` is what the step computes, for
-    errors.
+    errors. ``units`` is how many independent units the kernel's work falls into (see
+    `kernel_function`) and ``work`` about how many scalar operations they are together (0: few).
     """
 
     key: str
@@ -32,6 +34,8 @@ class Call:
     address: int = 0
     checked: bool = False
     nest: Nest | None = None
+    units: Dim = 1
+    work: Dim = 0
 
     def aligned(self, variable: Tensor, value: Tensor) -> bool:
         """Whether ``variable`` is only read at the very element where ``value`` is written."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symgraph.backends.llvm.builder import Builder, Module, Value
+from symgraph.backends.llvm.builder import Module, Value, kernel_function
 from symgraph.backends.llvm.copies import Views
 from symgraph.backends.llvm.elementwise import LOWER
 from symgraph.backends.llvm.index import load_arguments, moved, nested, pointer_to
@@ -48,7 +48,7 @@ def scan_calls(node: Tensor, views: Views) -> list[Call]:
 def _emit_scan(
     module: Module, name: str, dtype: DType, rank: int, inputs: int, reverse: bool
 ) -> None:
-    b = Builder(module, name, "i64", [("ptr", "args")])
+    b = kernel_function(module, name)
     arrays = 1 + inputs
     args = load_arguments(b, arrays + rank * (1 + arrays), set(range(arrays)))
     extents = args[arrays : arrays + rank]

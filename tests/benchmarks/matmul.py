@@ -56,13 +56,15 @@ class Kernel:
         skip = -memory.ctypes.data % 64
         self.room = memory[skip : skip + self.kernel.workspace_bytes]
         address = self.library.address(self.kernel.name)
-        self.run = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(address)
+        self.run = ctypes.CFUNCTYPE(
+            ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64
+        )(address)
 
     def bind(self, c: Array, a: Array, b: Array) -> Callable[[], object]:
         table = argument_table(self.kernel, c, a, b, self.room)
         pointer = ctypes.c_void_p(table.ctypes.data)
         keep = (table, c, a, b, self.run, pointer)
-        return lambda: keep[4](keep[5])
+        return lambda: keep[4](keep[5], 0, 1)
 
 
 def report(label: str, unit: str, amount: float, pair: tuple[float, float]) -> None:

@@ -70,5 +70,7 @@ def call(
     start = -memory.ctypes.data % 64
     room = memory[start : start + kernel.workspace_bytes]
     table = argument_table(kernel, c, a, b, room, accumulate=accumulate, extra=extra)
-    run = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(library.address(kernel.name))
-    run(table.ctypes.data)
+    run = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(
+        library.address(kernel.name)
+    )
+    run(table.ctypes.data, 0, 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..builder import Builder, Module, Value
+from ..builder import Builder, Module, Value, kernel_function
 from ..jit import Target
 from . import abi
 from .abi import Epilogue, MatmulKernel
@@ -37,7 +37,7 @@ def emit_matmul(
     scalar.
     """
     blk = blocking(scalar, target)
-    b = Builder(module, name, "i64", [("ptr", "args")])
+    b = kernel_function(module, name)
     one = _emit_one(module, name, blk, epilogue, extra_args)
     table = Table(b, b.args[0])
     with b.when(b.icmp("sgt", table.integer(abi.BATCH), b.i64(0))):

@@ -120,12 +120,13 @@ def allocate(f: Entry, row: Value, failed: str) -> tuple[Value, Value]:
 def run_steps(f: Entry, failed: str) -> None:
     """Call the kernels in order; a data-dependent extent comes in between."""
     b = f.b
-    with f.rows(Field.STEPS, 2) as (index, row):
+    with f.rows(Field.STEPS, 3) as (index, row):
         kernel, argument = f.word(row, 0, "ptr"), f.word(row, 1, "ptr")
         resize, call, broken, done = map(b.label, ("resize", "call", "broken", "done"))
         b.branch(f.is_null(kernel), resize, call)
         b.start(call)
-        status = b.emit("i64", f"call i64 {kernel.ref}({argument})")
+        units = b.load("i64", f.word(row, 2, "ptr"))
+        status = b.emit("i64", f"call i64 {kernel.ref}({argument}, i64 0, {units})")
         b.branch(b.icmp("eq", status, b.i64(0)), done, broken)
         b.start(broken)
         head = (f.header, f.api, f.get(Field.FAIL, "ptr"), index, status)

@@ -71,7 +71,7 @@ class Field(enum.IntEnum):
     N_EAGER = enum.auto()
     LATE = enum.auto()
     N_LATE = enum.auto()
-    STEPS = enum.auto()  # address, frame; or 0, move of the resize
+    STEPS = enum.auto()  # address, frame, slot of units; or 0, move of the resize, 0
     N_STEPS = enum.auto()
     COMMITS = enum.auto()  # cell, base, offset, bytes
     N_COMMITS = enum.auto()
@@ -214,15 +214,17 @@ class _Writer:
         ]
         moves = [(self.slot(step.slot), *self.source(step.source)) for step in resized]
         self.table(Field.RESETS, resets)
+        one = address(self.words([1]))
         resize, rows = address(self.words(moves)), []
         for step in program.steps:
             if isinstance(step, Resize):
-                rows.append((0, resize))
+                rows.append((0, resize, 0))
                 resize += 8 * 3
                 continue
             if step.address == 0:
                 raise ValueError(f"step {step.label!r} has no machine code")
-            rows.append((step.address, cursor))
+            units = one if step.units is None else self.slot(step.units)
+            rows.append((step.address, cursor, units))
             cursor = self.arguments(step, cursor)
         self.table(Field.STEPS, rows)
         self.header[Field.STALE] = 1

@@ -105,11 +105,17 @@ class OutputSpec:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A call ``int64 kernel(int64 *args)`` at ``address``; any status but 0 stops the program."""
+    """A call ``int64 kernel(int64 *args, int64 begin, int64 end)`` at ``address``.
+
+    Slot ``units`` holds how many units of work there are (None: one), slot ``work`` about how many
+    scalar operations that is (None: few). Any status but 0 stops the program.
+    """
 
     address: int
     args: tuple[Pointer | Size, ...]
     label: str
+    units: int | None = None
+    work: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

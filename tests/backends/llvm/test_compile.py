@@ -31,7 +31,7 @@ def test_the_ir_holds_every_kernel_once() -> None:
     f = native([X], y, passes=())
     ir = f.llvm_ir()
     assert ir.count("define i64 @kernel") == len({c.key for c in f.calls if c.emit is not None})
-    assert "@kernel0(ptr %args)" in ir
+    assert "@kernel0(ptr %args, i64 %begin, i64 %end)" in ir
 
 
 def test_assembly_is_for_this_machine() -> None:

@@ -88,7 +88,7 @@ def test_the_text_of_a_kernel() -> None:
     module = Module()
     emit_nest(module, "kernel", nest, host())
     text = str(module)
-    assert "define i64 @kernel(ptr %args)" in text
+    assert "define i64 @kernel(ptr %args, i64 %begin, i64 %end)" in text
     assert "x double>, ptr" in text and "llvm.masked.load" in text
     assert "fast" not in text and "contract" not in text and "fma" not in text
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.backends.llvm.builder import Builder, Module, Value
+from symgraph.backends.llvm.builder import Builder, Module, Value, kernel_function
 from symgraph.backends.llvm.jit import Library, load
 from symgraph.backends.llvm.runtime.callable import make_callable
 from symgraph.backends.llvm.runtime.program import (
@@ -120,7 +120,7 @@ KERNELS = (affine, add_into, total, positive, refuse_negative, store_words, stor
 def library() -> Library:
     module = Module()
     for kernel in KERNELS:
-        b = Builder(module, kernel.__name__, "i64", [("ptr", "args")])
+        b = kernel_function(module, kernel.__name__)
         kernel(b)
         b.ret(b.i64(0))
     return load(str(module))

@@ -113,11 +113,13 @@ def test_convert_may_call_the_function() -> None:
 def test_a_call_from_inside_a_kernel_is_refused(form: Form) -> None:
     seen = []
 
-    def call_back(args: int) -> int:
+    def call_back(args: int, begin: int, end: int) -> int:
         seen.append(outcome(lambda: f(vector(1, 2, 3, 4))))
         return 0
 
-    kernel = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(call_back)
+    kernel = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(
+        call_back
+    )
     address = ctypes.cast(kernel, ctypes.c_void_p).value or 0
     program = failing(form)
     f = compiled(
