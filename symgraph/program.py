@@ -110,6 +110,13 @@ class Function:
 
         return audit(self, samples, seed, per_rule)
 
+    def profile(self, *args: Any, rounds: int = 20, **kwargs: Any) -> Any:
+        """Time, bytes and operations of every kernel, measured over ``rounds`` calls."""
+        raise UnsupportedError(
+            f"{self.name} has no kernels to profile; compile it with backend='llvm', without "
+            "check_finite and with shared variables of fixed shape"
+        )
+
     def to_networkx(self) -> Any:
         """The optimised graph as a networkx.DiGraph; node attributes op, type, name, origin
         (strings)."""

@@ -19,11 +19,13 @@ from symgraph.backends.llvm.loops import PointerParam
 from symgraph.backends.llvm.lower import lower_step, viewer
 from symgraph.backends.llvm.partition import Cluster, partition
 from symgraph.backends.llvm.prepare import copy, prepare
+from symgraph.backends.llvm.profile import Profile, profile
 from symgraph.backends.llvm.runtime.callable import make_callable
+from symgraph.backends.llvm.runtime.program import Program
 from symgraph.backends.llvm.views import VIEWS
 from symgraph.backends.reference.evaluate import bind_sizes, check_equations
 from symgraph.backends.reference.program import finite_observer
-from symgraph.errors import IndexRangeError
+from symgraph.errors import IndexRangeError, UsageError
 from symgraph.functions import SharedVariable
 from symgraph.graph import Graph
 from symgraph.ops import leaves
@@ -53,6 +55,26 @@ class LLVMFunction(Function):
     compile_stats: CompileStats
     arena_bytes: Dim
     _keep: tuple[Any, ...]
+    _assembly: Assembly
+    _make: Callable[[Program], Any]
+    _convert: Callable[..., tuple[Any, ...]]
+    _threads: int
+
+    def profile(self, *args: Any, rounds: int = 20, **kwargs: Any) -> Profile:
+        """Time, bytes and operations of every kernel, measured over ``rounds`` calls.
+
+        The other arguments are those of a call. Shared variables keep their values. The result's
+        ``str()`` is a table with the slowest kernel first; ``kernels`` are its rows.
+        """
+        if rounds < 1:
+            raise UsageError(f"profile: rounds={rounds} is not a positive int")
+        arrays = self._convert(*args, **kwargs)
+        found = bind_sizes(zip(self.signature.inputs, arrays, strict=True))
+        assembly = self._assembly
+        return profile(
+            self.name, assembly.program, assembly.calls, self._make, arrays, found,
+            self._threads, rounds,
+        )  # fmt: skip
 
     def llvm_ir(self) -> str:
         """The LLVM IR of the program's kernels, each once."""
@@ -92,13 +114,18 @@ def compile_llvm(
     clock.mark("llvm")
     assembly = assemble(signature, outputs, calls, kernels, graph.equations)
     explain, fail = _explainer(signature, graph, assembly), _failure(assembly)
-    f: LLVMFunction = make_callable(
-        assembly.program, LLVMFunction, _converter(signature), explain, fail
-    )
+    convert = _converter(signature)
+
+    def make(program: Program) -> Any:
+        return make_callable(program, LLVMFunction, convert, explain, fail)
+
+    f: LLVMFunction = make(assembly.program)
     clock.mark("assemble")
     f._set(signature, graph, original, rewrites)
     f.calls, f.arena_bytes = tuple(calls), assembly.arena_bytes
     f._keep = tuple(k.library for k in kernels)
+    f._assembly, f._make, f._convert = assembly, make, convert
+    f._threads = options["threads"]
     f.compile_stats = CompileStats(len(calls), len({c.key for c in calls}), compiled, clock.seconds)
     return f
 
