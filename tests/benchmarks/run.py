@@ -90,8 +90,8 @@ def measure(options: argparse.Namespace, log: Path) -> tuple[list[Row], dict[str
     pythons = installed(options)
     names, plan = list(pythons), Plan(options.rounds, options.slot, options.limit)
 
-    def start(name: str) -> Worker:
-        return Worker(name, pythons[name], log)
+    def start(name: str, cache: str = "") -> Worker:
+        return Worker(name, pythons[name], log, cache)
 
     rows: list[Row] = []
     with contextlib.ExitStack() as stack:

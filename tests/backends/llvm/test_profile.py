@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import symgraph as sg
+from symgraph.backends.llvm.compile import LLVMFunction
 from symgraph.backends.llvm.profile.peaks import peaks
 from symgraph.errors import SymgraphError, UnsupportedError
 
@@ -69,6 +70,7 @@ def test_steps_with_a_size_found_on_the_way() -> None:
     x = sg.vector("x")
     f = sg.function([x], sg.sum(x[x > 0]))
     found = f.profile(np.array([0.0, 2.0, 0.0, 3.0]), rounds=2)
+    assert isinstance(f, LLVMFunction)
     assert len(found.kernels) == len(f.calls)
 
 

@@ -17,7 +17,8 @@ class Case:
     ``product``, ``layer``, ``chain``), ``sizes`` are its sizes: the shape of the argument; rows and
     classes; the widths of a network; rows, inner and columns; the number of layers. ``batch``
     counts a network's rows. ``spread`` is the range of the logits. ``tolerance`` bounds
-    ``max|got - expected| / max|expected|`` of every result. ``quick`` cases run under ``--quick``.
+    ``max|got - expected| / max|expected|`` of every result. ``quick`` cases run under ``--quick``;
+    ``cached`` ones are built once before, in another process with the same cache on disk.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Case:
     spread: float = 0.0
     tolerance: float = 1e-4
     quick: bool = True
+    cached: bool = False
 
 
 def _elementwise(kind: str, label: str) -> tuple[Case, ...]:
@@ -51,7 +53,7 @@ def _products() -> tuple[Case, ...]:
             f"product {short} {n}", "product", (n, n, n), dtype, tolerance=tolerance, quick=n <= 256
         )
         for short, dtype, tolerance in (("f32", "float32", 1e-4), ("f64", "float64", 1e-11))
-        for n in (64, 256, 1024)
+        for n in (64, 128, 256, 512, 1024, 2048)
     )
 
 
@@ -69,6 +71,8 @@ CASES: tuple[Case, ...] = (
     Case("HVP 20-64-64-2 batch 16", "hvp", SMALL, batch=16, tolerance=5e-4, quick=False),
     Case("step 784-512-512-10 batch 32", "step", LARGE, batch=32, quick=False),
     Case("HVP 784-512-512-10 batch 32", "hvp", LARGE, batch=32, tolerance=5e-4, quick=False),
+    Case("step 784-512-512-10 batch 256", "step", LARGE, batch=256, quick=False),
+    Case("HVP 784-512-512-10 batch 256", "hvp", LARGE, batch=256, tolerance=5e-4, quick=False),
     *_products(),
     Case("product f32 32x784x512", "product", (32, 784, 512)),
     Case("relu(product + bias) f32 32x784x512", "layer", (32, 784, 512)),
@@ -79,9 +83,12 @@ CASES: tuple[Case, ...] = (
 COLD: tuple[Case, ...] = (
     Case("compile 2x + 1", "affine", (8,), tolerance=1e-6),
     Case("compile digits step", "step", DIGITS, batch=32),
+    Case("compile step 784-512-512-10", "step", LARGE, batch=32, quick=False),
+    Case("the same with a disk cache", "step", LARGE, batch=32, quick=False, cached=True),
     Case("compile chain of 10 tanh layers", "chain", (10,), tolerance=2e-3),
     Case("compile chain of 100 tanh layers", "chain", (100,), tolerance=2e-3),
     Case("compile chain of 1000 tanh layers", "chain", (1000,), tolerance=2e-3, quick=False),
+    Case("compile chain of 3000 tanh layers", "chain", (3000,), tolerance=2e-3, quick=False),
 )
 
 

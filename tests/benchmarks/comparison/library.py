@@ -9,7 +9,7 @@ from typing import Any
 
 from comparison.cases import Case
 
-__all__ = ["Library", "NotWritten", "Prepared", "TITLES", "open_library"]
+__all__ = ["OTHERS", "TITLES", "Library", "NotWritten", "Prepared", "open_library"]
 
 #: A call that runs to its end, and the results by name from what the call returned.
 Prepared = tuple[Callable[[], Any], Callable[[Any], Mapping[str, Any]]]
@@ -21,7 +21,13 @@ TITLES: dict[str, str] = {
     "jax": "JAX",
     "pytensor": "PyTensor",
     "torch": "PyTorch",
+    "numba": "Numba",
+    "casadi": "CasADi",
+    "onnxruntime": "ONNX Runtime",
 }
+
+#: Those that do few of the cases: the fastest of them shares one column.
+OTHERS = ("numba", "casadi", "onnxruntime")
 
 
 class NotWritten(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,7 +18,7 @@ from comparison.process import Worker
 
 __all__ = ["Cell", "Plan", "Row", "measure_calls", "measure_cold"]
 
-Start = Callable[[str], Worker]
+Start = Callable[[str, str], Worker]
 
 
 @dataclass(slots=True)
@@ -120,6 +121,32 @@ class _Fresh:
         return True
 
 
+def _cold_row(case: Case, names: Sequence[str], start: Start, plan: Plan, fresh: _Fresh) -> Row:
+    row = Row(case.name, {n: Cell() for n in names})
+    with _Arrays(case) as folder, contextlib.ExitStack() as stack:
+
+        def build(name: str, cache: str) -> dict[str, Any]:
+            with start(name, cache) as worker:
+                if not fresh.opened(worker):
+                    return {}
+                return worker.ask("build", plan.limit, case=case.name, folder=folder)
+
+        caches = dict.fromkeys(names, "")
+        if case.cached:
+            for name in names:
+                made = tempfile.TemporaryDirectory(prefix="symgraph-bench-")
+                caches[name] = stack.enter_context(made)
+                row.cells[name].take(build(name, caches[name]))
+        for _, name in in_turn(names, plan.rounds):
+            cell = row.cells[name]
+            if cell.failed or sum(cell.samples) > 3:
+                continue  # slow ones need no second look
+            answer = build(name, caches[name])
+            cell.take(answer)
+            cell.samples += [answer["seconds"]] if "seconds" in answer else []
+    return row
+
+
 def measure_cold(
     cases: Sequence[Case], names: Sequence[str], start: Start, plan: Plan
 ) -> list[Row]:
@@ -129,20 +156,10 @@ def measure_cold(
     """
     fresh = _Fresh(names)
     for _, name in in_turn(names, plan.rounds):
-        with start(name) as worker:
+        with start(name, "") as worker:
             fresh.opened(worker)
     rows = [fresh.imports, fresh.setup]
     for case in cases:
-        row = Row(case.name, {n: Cell() for n in names})
-        with _Arrays(case) as folder:
-            for _, name in in_turn([n for n in names if fresh.compiles.get(n)], plan.rounds):
-                cell = row.cells[name]
-                if cell.failed or sum(cell.samples) > 3:
-                    continue  # slow ones need no second look
-                with start(name) as worker:
-                    if fresh.opened(worker):
-                        answer = worker.ask("build", plan.limit, case=case.name, folder=folder)
-                        cell.take(answer)
-                        cell.samples += [answer["seconds"]] if "seconds" in answer else []
-        rows.append(row)
+        compiling = [n for n in names if fresh.compiles.get(n)]
+        rows.append(_cold_row(case, compiling, start, plan, fresh))
     return rows

@@ -32,17 +32,24 @@ def environment(cache: str) -> dict[str, str]:
     kept["PYTENSOR_FLAGS"] = f"base_compiledir={cache}/pytensor"
     kept["NUMBA_CACHE_DIR"] = f"{cache}/numba"
     kept["SYMGRAPH_CACHE_DIR"] = f"{cache}/symgraph"
+    kept["JAX_COMPILATION_CACHE_DIR"] = f"{cache}/jax"
+    kept["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    kept["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
     kept["PYTHONPATH"] = os.pathsep.join(filter(None, (str(FOLDER), kept.get("PYTHONPATH"))))
     return kept
 
 
 class Worker:
-    """One process running one library; used in a ``with`` statement."""
+    """One process running one library; used in a ``with`` statement.
 
-    def __init__(self, name: str, python: str, log: Path) -> None:
+    ``cache`` is the folder of its caches; without, an empty one that goes with the process.
+    """
+
+    def __init__(self, name: str, python: str, log: Path, cache: str = "") -> None:
         self.name = name
         self.python, self.log = python, log
-        self.cache = tempfile.TemporaryDirectory(prefix="symgraph-bench-")
+        self.own = tempfile.TemporaryDirectory(prefix="symgraph-bench-")
+        self.cache = cache or self.own.name
         self.process: subprocess.Popen[str] | None = None
         self.answers: queue.Queue[str | None] = queue.Queue()
 
@@ -53,8 +60,8 @@ class Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=environment(self.cache.name),
-                cwd=self.cache.name,
+                env=environment(self.cache),
+                cwd=self.own.name,
                 text=True,
             )
         threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
@@ -62,7 +69,7 @@ class Worker:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-        self.cache.cleanup()
+        self.own.cleanup()
 
     def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None

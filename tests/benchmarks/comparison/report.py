@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from comparison.library import TITLES
+from comparison.library import OTHERS, TITLES
 from comparison.measure import Cell, Row
 
 __all__ = ["machine", "remarks", "seconds", "table"]
@@ -38,14 +38,23 @@ def cell_text(cell: Cell) -> str:
     return f"{seconds(cell.median)} WRONG" if cell.wrong else seconds(cell.median)
 
 
+def right(row: Row, names: Iterable[str]) -> dict[str, float]:
+    """The medians of those libraries whose results are right."""
+    cells = {n: row.cells[n] for n in names if n in row.cells}
+    return {n: c.median for n, c in cells.items() if c.median is not None and not c.wrong}
+
+
+def other_text(row: Row) -> str:
+    """The fastest of the libraries that share a column, and its name."""
+    found = right(row, OTHERS)
+    best = min(found, key=lambda n: found[n], default="")
+    return f"{seconds(found[best])} {TITLES[best]}" if best else ""
+
+
 def ratio(row: Row) -> str:
     """symgraph's time over the best peer's among right results, and which peer that is."""
     own = row.cells.get("symgraph")
-    peers = {
-        name: cell.median
-        for name, cell in row.cells.items()
-        if name != "symgraph" and cell.median is not None and not cell.wrong
-    }
+    peers = right(row, (n for n in row.cells if n != "symgraph"))
     if own is None or own.median is None:
         return ""
     if not peers:
@@ -55,10 +64,19 @@ def ratio(row: Row) -> str:
 
 
 def table(rows: Sequence[Row], names: Sequence[str]) -> str:
-    """The rows in markdown, a column per library, the ratio last."""
-    lines = [["case", *(TITLES[n] for n in names), "symgraph / best peer"]]
+    """The rows in markdown: a column per library, one for the fastest of the others, the ratio."""
+    main = [n for n in names if n not in OTHERS]
+    some = len(main) < len(names)
+    lines = [
+        ["case", *(TITLES[n] for n in main), *["fastest other"] * some, "symgraph / best peer"]
+    ]
     lines += [
-        [row.name, *(cell_text(row.cells.get(n, Cell())) for n in names), ratio(row)]
+        [
+            row.name,
+            *(cell_text(row.cells.get(n, Cell())) for n in main),
+            *[other_text(row)] * some,
+            ratio(row),
+        ]
         for row in rows
     ]
     widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
