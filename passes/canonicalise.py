@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+
 from symgraph.graph import Graph
-from symgraph.passes.rules import rules_of
 from symgraph.passes.rules.engine import RuleSet, rewrite_graph
 from symgraph.passes.rules.rule import EXACT
 
-__all__ = ["canonicalise"]
+__all__ = ["canonicalise", "rules"]
 
-RULES = RuleSet(rules_of(EXACT))
+
+@functools.cache
+def rules() -> RuleSet:
+    """The exact rules; made at the first use."""
+    from symgraph.passes.rules.table import rules_of
+
+    return RuleSet(rules_of(EXACT))
 
 
 def canonicalise(graph: Graph) -> Graph:
@@ -21,4 +28,4 @@ def canonicalise(graph: Graph) -> Graph:
     >>> canonicalise(Graph([-(-x.T).T * 1])).outputs[0] is x
     True
     """
-    return rewrite_graph(graph, RULES, "canonicalise")
+    return rewrite_graph(graph, rules(), "canonicalise")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from symgraph import functions as f
+from symgraph.collection import paused_collection
 from symgraph.errors import DTypeError, GradientError, ShapeError, UsageError
 from symgraph.functions.variables import as_tensor, cast, number
 from symgraph.graph import Graph, topological
@@ -193,6 +194,18 @@ def _reverse(
     what: str,
 ) -> list[Any]:
     check_policy(disconnected, what)
+    with paused_collection():
+        return _gradients(pairs, targets, constants, disconnected, stabilise, what)
+
+
+def _gradients(
+    pairs: list[tuple[Tensor, Tensor]],
+    targets: list[Tensor],
+    constants: Sequence[Tensor],
+    disconnected: str,
+    stabilise: bool,
+    what: str,
+) -> list[Any]:
     roots = [y for y, _ in pairs]
     better = stabilised(roots, [*targets, *constants]) if stabilise else roots
     seeds: dict[Tensor, Tensor] = {}

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+
 from symgraph.graph import Graph
-from symgraph.passes.rules import RULES as EVERY_RULE
 from symgraph.passes.rules.engine import RuleSet, rewrite_graph
 
-__all__ = ["relax"]
+__all__ = ["relax", "rules"]
 
-RULES = RuleSet(EVERY_RULE, relaxed=True)
+
+@functools.cache
+def rules() -> RuleSet:
+    """All rules, those of real arithmetic included; made at the first use."""
+    from symgraph.passes.rules.table import RULES
+
+    return RuleSet(RULES, relaxed=True)
 
 
 def relax(graph: Graph) -> Graph:
@@ -19,4 +26,4 @@ def relax(graph: Graph) -> Graph:
     >>> relax(Graph([x * y / y])).outputs[0] is x
     True
     """
-    return rewrite_graph(graph, RULES, "relax")
+    return rewrite_graph(graph, rules(), "relax")

@@ -4,13 +4,20 @@ form.
 
 from __future__ import annotations
 
+import functools
+
 from symgraph.graph import Graph
-from symgraph.passes.rules import RULES as EVERY_RULE
 from symgraph.passes.rules.engine import RuleSet, rewrite_graph
 
-__all__ = ["specialise"]
+__all__ = ["rules", "specialise"]
 
-RULES = RuleSet(EVERY_RULE)
+
+@functools.cache
+def rules() -> RuleSet:
+    """All rules; made at the first use."""
+    from symgraph.passes.rules.table import RULES
+
+    return RuleSet(RULES)
 
 
 def specialise(graph: Graph) -> Graph:
@@ -22,4 +29,4 @@ def specialise(graph: Graph) -> Graph:
     >>> print(specialise(Graph([sg.grad(cost, z)])).count("log", "exp", "softmax"))
     1
     """
-    return rewrite_graph(graph, RULES, "specialise")
+    return rewrite_graph(graph, rules(), "specialise")

@@ -7,30 +7,37 @@ function.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 from symgraph.graph import Graph
 from symgraph.ops import leaves
 from symgraph.passes.rebuild import substitute
-from symgraph.passes.rules import rules_of
 from symgraph.passes.rules.engine import RuleSet, rewrite_graph, rewrite_outputs
 from symgraph.passes.rules.rule import EXACT, STABILISING
-from symgraph.passes.rules.shifts import DETACHING
-from symgraph.passes.rules.sigmoid import DIVIDING
 from symgraph.tensor import Tensor, leaf
 
-__all__ = ["stabilise", "stabilised"]
+__all__ = ["deriving", "rules", "stabilise", "stabilised"]
 
-RULES = RuleSet(rules_of(EXACT, STABILISING))
-#: before differentiating: shifts that change no value get no derivative either
-DERIVING = RuleSet(
-    (
-        # a branch chosen between constants has derivative 0, its condition as a number has none
-        *(r for r in rules_of(EXACT, STABILISING) if r.name != "where_one_zero"),
-        *DIVIDING,
-        *DETACHING,
-    )
-)
+
+@functools.cache
+def rules() -> RuleSet:
+    """The exact and the stabilising rules; made at the first use."""
+    from symgraph.passes.rules.table import rules_of
+
+    return RuleSet(rules_of(EXACT, STABILISING))
+
+
+@functools.cache
+def deriving() -> RuleSet:
+    """The rules before differentiating: shifts that change no value get no derivative either."""
+    from symgraph.passes.rules.shifts import DETACHING
+    from symgraph.passes.rules.sigmoid import DIVIDING
+    from symgraph.passes.rules.table import rules_of
+
+    # a branch chosen between constants has derivative 0, its condition as a number has none
+    kept = (r for r in rules_of(EXACT, STABILISING) if r.name != "where_one_zero")
+    return RuleSet((*kept, *DIVIDING, *DETACHING))
 
 
 def stabilise(graph: Graph) -> Graph:
@@ -42,7 +49,7 @@ def stabilise(graph: Graph) -> Graph:
     >>> stabilise(Graph([sg.log(q)])).outputs[0].op.name
     'log_softmax'
     """
-    return rewrite_graph(graph, RULES, "stabilise")
+    return rewrite_graph(graph, rules(), "stabilise")
 
 
 def stabilised(outputs: Sequence[Tensor], fixed: Sequence[Tensor]) -> list[Tensor]:
@@ -53,7 +60,7 @@ def stabilised(outputs: Sequence[Tensor], fixed: Sequence[Tensor]) -> list[Tenso
     """
     cuts = {v: leaf(leaves.input_, {}, v.type, v.name) for v in fixed if v.inputs}
     roots = substitute(outputs, cuts) if cuts else list(outputs)
-    better, log = rewrite_outputs(roots, DERIVING, "stabilise")
+    better, log = rewrite_outputs(roots, deriving(), "stabilise")
     if not any(step.contract == STABILISING for step in log):
         return list(outputs)
     return substitute(better, {cut: v for v, cut in cuts.items()}) if cuts else better

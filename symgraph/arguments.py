@@ -14,6 +14,7 @@ from symgraph.types import shape_text
 __all__ = ["bind_arguments", "convert_argument"]
 
 Array = np.ndarray[Any, Any]
+EXACT = 2.0**53  # up to here an int is a float
 
 
 def bind_arguments(
@@ -51,6 +52,18 @@ def bind_arguments(
 _MISSING = object()
 
 
+class _Argument:
+    """What an error calls an argument, spelled only when there is one."""
+
+    __slots__ = ("function", "variable")
+
+    def __init__(self, variable: Tensor, function: str) -> None:
+        self.variable, self.function = variable, function
+
+    def __str__(self) -> str:
+        return f"{self.function}: argument {describe(self.variable)}"
+
+
 def convert_argument(variable: Tensor, value: Any, function: str) -> Array:
     """``value`` as a C-contiguous, aligned, native array of the declared dtype and rank.
 
@@ -59,7 +72,7 @@ def convert_argument(variable: Tensor, value: Any, function: str) -> Array:
     Raises:
         DTypeError, ShapeError, UsageError: naming the argument, what it was and what is wanted.
     """
-    what = f"{function}: argument {describe(variable)}"
+    what = _Argument(variable, function)
     if isinstance(value, Tensor):
         raise UsageError(
             f"{what} got the symbolic {describe(value)}; an array is wanted (use .eval())"
@@ -94,17 +107,19 @@ def _rank_cure(have: int, want: int) -> str:
     return "; drop axes with array.squeeze() or array.reshape(...)"
 
 
-def _number(value: Any, dtype: Any, what: str) -> Array:
+def _number(value: Any, dtype: Any, what: _Argument) -> Array:
+    if dtype.kind == "f" and -EXACT <= value <= EXACT:
+        return np.array(value, dtype)
     if dtype.kind == "b" and not isinstance(value, bool):
         raise DTypeError(
             f"{what} got the number {value!r}; declared bool, so True or False is wanted"
         )
     if dtype.kind in "iu" and isinstance(value, float):
         raise DTypeError(f"{what} got the float {value!r}; declared {dtype.name}: pass an int")
-    return check_number(value, dtype, what, "pass one in that range, or declare a wider dtype")
+    return check_number(value, dtype, str(what), "pass one in that range, or declare a wider dtype")
 
 
-def _array(value: Any, dtype: Any, what: str) -> Array:
+def _array(value: Any, dtype: Any, what: _Argument) -> Array:
     try:
         array = np.asarray(value)
     except (ValueError, TypeError) as error:

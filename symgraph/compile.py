@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.collection import paused_collection
 from symgraph.errors import DTypeError, ShapeError, UsageError
 from symgraph.functions import SharedVariable, as_tensor, broadcast_to
 from symgraph.functions.variables import cast
@@ -67,6 +68,15 @@ def function(
     if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
         raise UsageError(f"function: threads={threads!r} is not a positive int")
     pipeline = resolve_pipeline(passes)
+    options = {"threads": threads, "check_finite": check_finite}
+    with paused_collection():
+        return _compiled(inputs, outputs, updates, givens, name, pipeline, backend, options)
+
+
+def _compiled(
+    inputs: Sequence[Tensor], outputs: Any, updates: Any, givens: Any, name: str | None,
+    pipeline: Pipeline, backend: str, options: dict[str, Any],
+) -> Function:  # fmt: skip
     declared = _check_inputs(inputs)
     form, keys, results = _check_outputs(outputs)
     changed = _check_updates(updates)
@@ -78,7 +88,6 @@ def function(
     _check_reachable(original, declared)
     signature = Signature(name or "f", declared, len(results), form, keys, tuple(changed))
     graph, rewrites = run_passes(original, pipeline)
-    options = {"threads": threads, "check_finite": check_finite}
     program: Function = _backend(backend)(signature, graph, original, rewrites, options)
     return program
 

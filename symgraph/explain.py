@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,6 @@ from symgraph.errors import UsageError
 from symgraph.graph import Graph, topological
 from symgraph.ops import leaves
 from symgraph.origins import Derived, UserLine, root_line
-from symgraph.passes.rules import RULES
 from symgraph.passes.trace import Rewrite
 from symgraph.printer import brief, structure
 from symgraph.program import Function
@@ -20,7 +20,14 @@ from symgraph.tensor import Tensor, describe
 
 __all__ = ["Explanation", "Step", "explain"]
 
-_CONTRACTS = {rule.name: rule.contract for rule in RULES}
+
+@functools.cache
+def _contracts() -> dict[str, str]:
+    from symgraph.passes.rules.table import RULES
+
+    return {rule.name: rule.contract for rule in RULES}
+
+
 #: Steps in the middle of a longer chain than this are counted in its text, not shown.
 SHOWN = 24
 VARIABLES = (leaves.input_, leaves.shared)
@@ -200,7 +207,7 @@ def _chain(node: Tensor, rewrites: Any, written: set[Tensor] | None) -> Iterator
         elif known is not None:
             yield Step("rule", node, source, how, known.contract, known.pass_name, line)
         else:
-            yield Step("rule", node, source, how, _CONTRACTS.get(how), line=line)
+            yield Step("rule", node, source, how, _contracts().get(how), line=line)
         node = source
     before = _rebuilt_from(node, written) if written is not None else None
     if before is not None:
@@ -264,8 +271,8 @@ class _Past:
         for n in self.ids:
             if isinstance(n.origin, Derived) and self.ids.get(n.origin.source) == k != self.ids[n]:
                 how, line = n.origin.how, root_line(n.origin)
-                if how in _CONTRACTS:
-                    return Step("replaced", n, n.origin.source, how, _CONTRACTS[how], line=line)
+                if how in _contracts():
+                    return Step("replaced", n, n.origin.source, how, _contracts()[how], line=line)
         return self._rebuilt(self.first[k])
 
     def _rebuilt(self, node: Tensor) -> Step | None:

@@ -16,7 +16,7 @@ from symgraph.graph import Graph
 from symgraph.passes.trace import Rewrites
 from symgraph.tensor import Tensor
 
-__all__ = ["Function", "Signature", "shape_results"]
+__all__ = ["Function", "Signature", "list_results", "shape_results"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,15 @@ def shape_results(signature: Signature, results: Sequence[np.ndarray[Any, Any]])
     return list(results) if signature.form == "list" else tuple(results)
 
 
+def list_results(signature: Signature, results: Any) -> list[np.ndarray[Any, Any]]:
+    """The results in order, whatever form they came in."""
+    if signature.form == "one":
+        return [results]
+    if signature.form == "dict":
+        return [results[key] for key in signature.keys]
+    return list(results or ())
+
+
 class Function:
     """A compiled function: arrays in, arrays out.
 
@@ -60,13 +69,25 @@ class Function:
         self.signature, self.graph, self.original = signature, graph, original
         self.rewrites = Rewrites(rewrites)
 
-    def _deliver(self, values: Sequence[np.ndarray[Any, Any]]) -> Any:
-        """Store the new values of updated variables, which follow the results; shape those."""
+    def _deliver(
+        self,
+        values: Sequence[np.ndarray[Any, Any]],
+        targets: Sequence[np.ndarray[Any, Any]] | None = None,
+    ) -> Any:
+        """Store the new values of updated variables, which follow the results; shape those.
+
+        With ``targets`` the results are copied into these arrays, which are what is returned.
+        """
         signature = self.signature
         new = values[signature.n_outputs :]
         for variable, value in zip(signature.updated, new, strict=True):
             variable.cell.replace(value)
-        return shape_results(signature, values[: signature.n_outputs])
+        results = values[: signature.n_outputs]
+        if targets is None:
+            return shape_results(signature, results)
+        for target, value in zip(targets, results, strict=True):
+            np.copyto(target, value)
+        return shape_results(signature, targets)
 
     @property
     def name(self) -> str:
@@ -147,6 +168,36 @@ class Function:
         from symgraph.views import to_html, written
 
         return written(to_html(self, title), path, "to_html")
+
+    def peak_bytes(self, *arrays: Any, **sizes: int) -> int:
+        """The bytes that a call holds at once, beside its arguments and shared variables."""
+        raise UnsupportedError(
+            f"{self.name} was compiled by a backend that does not plan its memory; use "
+            "backend='llvm'"
+        )
+
+    def release(self) -> None:
+        """Let go of the memory kept for further calls; a backend that keeps none does nothing."""
+
+    @property
+    def ctypes(self) -> Any:
+        """A ctypes function of doubles that computes the one result, a number."""
+        raise self._no_code()
+
+    @property
+    def address(self) -> int:
+        """Where a C function of doubles that computes the one result stands."""
+        raise self._no_code()
+
+    def as_low_level_callable(self, signature: str | None = None, user_data: Any = None) -> Any:
+        """A ``scipy.LowLevelCallable`` of the C function."""
+        raise self._no_code()
+
+    def _no_code(self) -> UnsupportedError:
+        return UnsupportedError(
+            f"{self.name} cannot be called from C: it is evaluated by Python; compile it with "
+            "backend='llvm', without check_finite, of shared variables whose shapes are fixed"
+        )
 
     def llvm_ir(self) -> str:
         """The LLVM IR of the program's kernels."""

@@ -1,11 +1,27 @@
-"""Golden texts: compared with the files under ``golden/`` beside a test, rewritten on request."""
+"""What all tests share: golden texts beside a test, and a compile cache of the session's own."""
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+CACHE = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """No test touches the user's own cache; child processes inherit the folder."""
+    folder = tempfile.TemporaryDirectory(prefix="symgraph-tests-", ignore_cleanup_errors=True)
+    config.stash[CACHE] = folder
+    os.environ["SYMGRAPH_CACHE_DIR"] = folder.name
+    os.environ.pop("SYMGRAPH_CACHE", None)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[CACHE].cleanup()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

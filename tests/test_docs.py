@@ -21,7 +21,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 RUN = (
     "README.md", "CONTRIBUTING.md", "docs/tour.md", "docs/q-minus-p.md", "docs/rules.md",
-    "docs/trace.md",
+    "docs/trace.md", "docs/compile-time.md",
 )  # fmt: skip
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -19,7 +19,7 @@ PACKAGES = {
 
 #: From the bottom to the top: a module imports only its own layer and those before it.
 LAYERS = (
-    ("symgraph.errors",),
+    ("symgraph.errors", "symgraph.collection"),
     ("symgraph.sizes",),
     ("symgraph.types",),
     ("symgraph.op", "symgraph.origins", "symgraph.cell"),
@@ -33,6 +33,7 @@ LAYERS = (
     ("symgraph.passes",),
     ("symgraph.rules",),
     ("symgraph.arguments", "symgraph.program"),
+    ("symgraph.out",),
     ("symgraph.explain",),
     ("symgraph.backends",),
     ("symgraph.samples", "symgraph.replay", "symgraph.audit_results", "symgraph.audit"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from symgraph.backends.llvm import reduction as red
-from symgraph.backends.llvm.builder import Builder, Value, vector_type
+from symgraph.backends.llvm.builder import Builder, Value, lanes_of, scalar_of, vector_type
 from symgraph.backends.llvm.loops import Nest
 from symgraph.backends.llvm.memory_access import lane_indices
 from symgraph.backends.llvm.scalars import register_type
@@ -39,6 +39,12 @@ class Host(Protocol):
     def lookup(self, k: int, scope: Point, local: dict[int, Value]) -> Value: ...
 
 
+def _bytes(type_: str) -> int:
+    scalar = scalar_of(type_)
+    bits = {"float": 32, "double": 64, "i1": 8}.get(scalar) or int(scalar[1:])
+    return lanes_of(type_) * bits // 8
+
+
 class Accumulators:
     """The carried values of one pass: a value per reduction, two for compensated sums and
     positions."""
@@ -49,6 +55,9 @@ class Accumulators:
         self.dtypes = [e.nest.items[e.nest.items[k].args[0]].dtype for k in reductions]
         self.compensates = any(
             red.is_compensated(op, d) for op, d in zip(self.ops, self.dtypes, strict=True)
+        )
+        self.ordered = any(
+            red.is_ordered(op, d) for op, d in zip(self.ops, self.dtypes, strict=True)
         )
 
     def initial(self) -> list[Value]:
@@ -82,6 +91,44 @@ class Accumulators:
             if red.is_compensated(op, dtype):
                 out[at], out[at + 1] = red.two_sum(self.e.b, before[at], before[at + 1], inside[at])
         return out
+
+    def merge(self, before: list[Value], part: list[Value]) -> list[Value]:
+        """What the chunks before and the next one have accumulated together."""
+        b, out = self.e.b, list(part)
+        for _, op, dtype, at in self._slots():
+            if red.is_compensated(op, dtype):
+                high, low = red.two_sum(b, before[at], before[at + 1], part[at])
+                out[at], out[at + 1] = high, b.fadd(low, part[at + 1])
+            elif red.is_position(op):
+                wins = red.better(b, op, dtype, part[at], before[at])
+                for k in (at, at + 1):
+                    out[k] = b.select(wins, part[k], before[k])
+            else:
+                out[at] = red.combine(b, op, dtype, before[at], part[at])
+        return out
+
+    def save(self, carried: list[Value], place: Value) -> None:
+        """Write what has been accumulated to memory, one value after another."""
+        b, at = self.e.b, 0
+        for value in carried:
+            stored = b.cast("zext", value, "i8") if scalar_of(value.type) == "i1" else value
+            b.store(stored, b.gep("i8", place, at), 1)
+            at += _bytes(value.type)
+
+    def reload(self, place: Value) -> list[Value]:
+        """What `save` has written."""
+        b, out, at = self.e.b, list[Value](), 0
+        for like in self.initial():
+            truth = scalar_of(like.type) == "i1"
+            type_ = vector_type("i8", lanes_of(like.type)) if truth else like.type
+            value = b.load(type_, b.gep("i8", place, at), 1)
+            out.append(b.icmp("ne", value, b.const(type_, 0)) if truth else value)
+            at += _bytes(like.type)
+        return out
+
+    def bytes(self) -> int:
+        """How much memory `save` takes."""
+        return sum(_bytes(v.type) for v in self.initial())
 
     def step(self, scope: Point, local: dict[int, Value], carried: list[Value]) -> list[Value]:
         e, b, out = self.e, self.e.b, list(carried)
@@ -117,9 +164,11 @@ class Accumulators:
                 place = carried[at + 1]
                 yield k, red.first_best(b, op, dtype, value, place) if e.inner_vector else place
             elif red.is_compensated(op, dtype):
-                high, low = value, carried[at + 1]
+                parts = [value, carried[at + 1]]
+                if parts[1].ref == b.const(value.type, 0).ref:  # one block: nothing was lost
+                    parts.pop()
                 if e.inner_vector:
-                    high, low = (red.horizontal(b, op, dtype, x) for x in (high, low))
-                yield k, red.settle(b, high, low)
+                    parts = [red.horizontal(b, op, dtype, x) for x in parts]
+                yield k, red.settle(b, *parts) if len(parts) == 2 else parts[0]
             else:
                 yield k, red.horizontal(b, op, dtype, value) if e.inner_vector else value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -11,7 +11,8 @@ import numpy as np
 from symgraph.backends.llvm.kernel import Call
 from symgraph.backends.llvm.kernels import Kernel
 from symgraph.backends.llvm.loops import PointerParam
-from symgraph.backends.llvm.memory import ALIGNMENT, Arena, Block
+from symgraph.backends.llvm.memory import ALIGNMENT, Block
+from symgraph.backends.llvm.placement import Placement
 from symgraph.backends.llvm.runtime.program import (
     Base,
     Commit,
@@ -25,7 +26,7 @@ from symgraph.backends.llvm.runtime.program import (
     SizeOp,
     Step,
 )
-from symgraph.backends.llvm.slots import SlotTable, upper_bound
+from symgraph.backends.llvm.slots import SlotTable
 from symgraph.errors import UsageError
 from symgraph.functions import SharedVariable
 from symgraph.ops import index, leaves
@@ -48,14 +49,6 @@ class Assembly:
     count_slots: dict[Atom, int]
 
 
-@dataclass(slots=True)
-class _Places:
-    """Where every stored variable lives."""
-
-    base: dict[Tensor, Base] = field(default_factory=dict)
-    block: dict[Tensor, Block] = field(default_factory=dict)
-
-
 class _Assembler:
     def __init__(
         self,
@@ -64,7 +57,9 @@ class _Assembler:
         calls: Sequence[Call],
         kernels: Sequence[Kernel],
         equations: dict[tuple[Dim, Dim], Tensor | None],
+        threads: int = 1,
     ) -> None:
+        self.threads = threads
         self.signature, self.calls, self.kernels = signature, list(calls), list(kernels)
         self.results = list(outputs[: signature.n_outputs])
         self.updates = dict(zip(signature.updated, outputs[signature.n_outputs :], strict=True))
@@ -74,8 +69,6 @@ class _Assembler:
         self.checks: list[tuple[int, int]] = []
         self.constants: dict[int, tuple[int, Any]] = {}
         self.shared: dict[Tensor, int] = {}
-        self.places = _Places()
-        self.arena = Arena()
 
     # ---- sizes -------------------------------------------------------------------------------
 
@@ -133,85 +126,6 @@ class _Assembler:
             gap = self.slots.emit(SizeOp.MUL, gap, self.slots.emit(SizeOp.MIN, known, one))
         self.checks.append((gap, zero))
 
-    # ---- memory ------------------------------------------------------------------------------
-
-    def bytes_of(self, node: Tensor) -> Dim:
-        count = upper_bound(product(node.shape))
-        if node.op is index.nonzero:
-            count = upper_bound(node.inputs[0].shape[0]) + 1
-        return count * node.dtype.itemsize
-
-    def place_all(self) -> None:
-        """Outputs, updated variables, then blocks of the arena by lifetime."""
-        for k, node in enumerate(self.results):
-            if not any(isinstance(d, SymbolicSize) and d.counts for d in node.shape):
-                self.places.base[node] = Base("output", k)
-        self.input_read_last = max(
-            (
-                k
-                for k, call in enumerate(self.calls)
-                for p in call.params
-                if isinstance(p, PointerParam) and p.node in self.input_index and p.node.ndim
-            ),
-            default=-1,
-        )
-        for variable, value in self.updates.items():
-            if value not in self.places.base and self.in_place(variable, value):
-                self.places.base[value] = Base("shared", self.cell(variable))
-        last = self.last_uses()
-        releases: dict[int, list[Block]] = {}
-        self.scratch: dict[int, list[Block]] = {}
-        for k, call in enumerate(self.calls):
-            for p in call.params:
-                if isinstance(p, PointerParam):
-                    self.place_param(k, p, last, releases)
-            for block in releases.pop(k, []):
-                self.arena.release(block)
-            for block in self.scratch.get(k, []):
-                self.arena.release(block)
-
-    def place_param(
-        self, k: int, p: PointerParam, last: dict[Tensor, int], releases: dict[int, list[Block]]
-    ) -> None:
-        if p.role == "scratch":
-            self.scratch.setdefault(k, []).append(self.arena.take(upper_bound(p.bytes), True))
-        elif p.role == "write" and p.node is not None and p.node not in self.places.base:
-            block = self.arena.take(self.bytes_of(p.node))
-            self.places.base[p.node] = Base("arena")
-            self.places.block[p.node] = block
-            releases.setdefault(last[p.node], []).append(block)
-
-    def last_uses(self) -> dict[Tensor, int]:
-        """The last step that touches each variable; those read at the end live to the end."""
-        last: dict[Tensor, int] = {}
-        for k, call in enumerate(self.calls):
-            for p in call.params:
-                if isinstance(p, PointerParam) and p.node is not None:
-                    last[p.node] = k
-        for node in (*self.results, *self.updates.values()):
-            last[node] = len(self.calls)
-        return last
-
-    def in_place(self, variable: SharedVariable, value: Tensor) -> bool:
-        """Whether the new value may overwrite the old: nothing reads that later, nothing can
-        fail."""
-        writers = [k for k, c in enumerate(self.calls) if _writes(c, value)]
-        if len(writers) != 1 or self.counted():
-            return False
-        (at,) = writers
-        if any(c.checked for c in self.calls[at:]) or any(
-            _reads(c, variable) for c in self.calls[at + 1 :]
-        ):
-            return False
-        # an input may be the memory of the variable itself, got by get_value(borrow=True)
-        arrays = [v for v in self.signature.inputs if v.ndim]
-        if self.input_read_last > at:
-            return False
-        return all(
-            not _reads(self.calls[at], v) or self.calls[at].aligned(v, value)
-            for v in (variable, *arrays)
-        )
-
     # ---- addresses ---------------------------------------------------------------------------
 
     def cell(self, variable: SharedVariable) -> int:
@@ -233,7 +147,9 @@ class _Assembler:
         if p.role == "error":
             return Pointer(Base("error"), self.slots.slot(0))
         if p.role == "scratch":
-            return Pointer(Base("arena"), self.offsets[scratch.pop(0).index])
+            shared_out = self.places.ranges(self.calls[k]) > 1
+            stride = self.slots.slot(self.places.scratch_bytes(p)) if shared_out else None
+            return Pointer(Base("arena"), self.offsets[scratch.pop(0).index], stride)
         assert p.node is not None
         base, _ = self.base(p.node)
         offset = self.slots.slot(p.offset * p.node.dtype.itemsize)
@@ -246,10 +162,10 @@ class _Assembler:
     def lay_out(self) -> int | None:
         """Offsets of the arena's blocks; returns the slot of its whole size."""
         self.offsets: list[int] = []
-        if not self.arena.blocks:
+        if not self.places.arena.blocks:
             return None
         at = self.slots.slot(0)
-        for block in self.arena.blocks:
+        for block in self.places.arena.blocks:
             self.offsets.append(at)
             size = self.slots.align64(self.slots.slot(block.bytes))
             at = self.slots.emit(SizeOp.ADD, at, size)
@@ -259,12 +175,19 @@ class _Assembler:
 
     def run(self) -> Assembly:
         rows = self.bind_inputs()
-        self.place_all()
+        self.places = Placement(
+            self.calls,
+            self.results,
+            self.updates,
+            self.cell,
+            bool(self.counted()),
+            self.threads,
+        )
         arena_slot = self.lay_out()
         steps: list[Step | Resize] = []
         origin: dict[int, Call] = {}
         for k, (call, kernel) in enumerate(zip(self.calls, self.kernels, strict=True)):
-            scratch = list(self.scratch.get(k, []))
+            scratch = list(self.places.scratch.get(k, []))
             args = tuple(
                 self.pointer(k, p, scratch)
                 if isinstance(p, PointerParam)
@@ -286,6 +209,7 @@ class _Assembler:
             InputSpec(v.name or f"#{k}", v.dtype, rows[k])
             for k, v in enumerate(self.signature.inputs)
         )
+        updated = tuple(self.cell(s) for s in self.updates)
         program = Program(
             initial=tuple(self.slots.initial),
             inputs=inputs,
@@ -299,9 +223,11 @@ class _Assembler:
             commits=commits,
             form=cast(Form, self.signature.form),
             keys=self.signature.keys,
+            updated=updated,
+            threads=self.threads,
         )
         total: Dim = 0
-        for block in self.arena.blocks:
+        for block in self.places.arena.blocks:
             total = total + (block.bytes + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
         counts = {
             a: self.slots.slot(_as_size(a)) for n in self.counted() for a in n.attrs["count"].counts
@@ -318,7 +244,8 @@ class _Assembler:
         late = None
         if base != Base("output", k):
             late = Pointer(base, self.offsets[self.places.block[node].index])
-        return OutputSpec(node.dtype, dims, late)
+        size = self.slots.slot(product(node.shape) * node.dtype.itemsize)
+        return OutputSpec(node.dtype, dims, late, None if late else size)
 
     def commit(self, variable: SharedVariable, value: Tensor) -> Commit:
         base, _ = self.base(value)
@@ -337,24 +264,15 @@ def _as_size(atom: Atom) -> SymbolicSize:
     return SymbolicSize(((((atom, 1),), 1),))
 
 
-def _writes(call: Call, node: Tensor) -> bool:
-    return any(
-        isinstance(p, PointerParam) and p.role == "write" and p.node is node for p in call.params
-    )
-
-
-def _reads(call: Call, node: Tensor) -> bool:
-    return any(
-        isinstance(p, PointerParam) and p.role == "read" and p.node is node for p in call.params
-    )
-
-
 def assemble(
     signature: Signature,
     outputs: Sequence[Tensor],
     calls: Sequence[Call],
     kernels: Sequence[Kernel],
     equations: dict[tuple[Dim, Dim], Tensor | None],
+    threads: int = 1,
 ) -> Assembly:
-    """The program that runs ``calls`` and returns ``outputs`` (results first, then updates)."""
-    return _Assembler(signature, outputs, calls, kernels, equations).run()
+    """The program that runs ``calls`` and returns ``outputs`` (results first, then updates), its
+    larger steps shared out to ``threads`` threads.
+    """
+    return _Assembler(signature, outputs, calls, kernels, equations, threads).run()

@@ -68,9 +68,14 @@ def literal(scalar: str, value: float | int | bool) -> str:
 
 
 class Module:
-    """Functions, constants and declarations that become one LLVM module."""
+    """Functions, constants and declarations that become one LLVM module.
 
-    def __init__(self) -> None:
+    ``features`` are those of the CPU it is for (``"+avx2,-avx512f"``); code that needs one asks
+    for it by name. Without features the code is portable.
+    """
+
+    def __init__(self, features: str = "") -> None:
+        self.features = frozenset(f[1:] for f in features.split(",") if f.startswith("+"))
         self.functions: dict[str, str] = {}
         self.globals: dict[str, str] = {}
         self.declarations: dict[str, str] = {}

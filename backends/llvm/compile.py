@@ -3,36 +3,53 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from symgraph.arguments import bind_arguments, convert_argument
+from symgraph.arguments import bind_arguments
 from symgraph.backends.llvm import jit
 from symgraph.backends.llvm.assemble import Assembly, assemble
+from symgraph.backends.llvm.c_function import (
+    CFunction,
+    c_function,
+    choose_form,
+    low_level_callable,
+)
+from symgraph.backends.llvm.conversion import converter
 from symgraph.backends.llvm.emit import choose_lanes
 from symgraph.backends.llvm.kernel import Call
-from symgraph.backends.llvm.kernels import compile_kernels, emit_module
+from symgraph.backends.llvm.kernels import Compiled, compile_kernels, emit_module
 from symgraph.backends.llvm.loops import PointerParam
 from symgraph.backends.llvm.lower import lower_step, viewer
-from symgraph.backends.llvm.partition import Cluster, partition
-from symgraph.backends.llvm.prepare import copy, prepare
+from symgraph.backends.llvm.memory_ops import copy
+from symgraph.backends.llvm.objects import cache_state
+from symgraph.backends.llvm.partition import partition
+from symgraph.backends.llvm.peak import argument_sizes, peak_bytes
+from symgraph.backends.llvm.prepare import prepare
+from symgraph.backends.llvm.product_fusion import Step, fuse_products, members
 from symgraph.backends.llvm.profile import Profile, profile
-from symgraph.backends.llvm.runtime.callable import make_callable
+from symgraph.backends.llvm.python_call import PythonCall
+from symgraph.backends.llvm.runtime.callable import make_callable, release
 from symgraph.backends.llvm.runtime.program import Program
+from symgraph.backends.llvm.threads.pool import LIMIT
 from symgraph.backends.llvm.views import VIEWS
 from symgraph.backends.reference.evaluate import bind_sizes, check_equations
 from symgraph.backends.reference.program import finite_observer
+from symgraph.cell import holding
 from symgraph.errors import IndexRangeError, UsageError
 from symgraph.functions import SharedVariable
 from symgraph.graph import Graph
 from symgraph.ops import leaves
 from symgraph.origins import root_line, with_origin
+from symgraph.out import check_out, take_out
 from symgraph.passes.rebuild import substitute
 from symgraph.program import Function, Signature
-from symgraph.sizes import Dim, Size
+from symgraph.sizes import Dim, Size, symbols_of
 from symgraph.tensor import Tensor, apply, leaf, private_table
 
 __all__ = ["CompileStats", "LLVMFunction", "compile_llvm"]
@@ -40,12 +57,22 @@ __all__ = ["CompileStats", "LLVMFunction", "compile_llvm"]
 
 @dataclass(frozen=True, slots=True)
 class CompileStats:
-    """What a compilation did: kernels called, distinct, newly compiled; seconds spent by stage."""
+    """What a compilation did.
+
+    There are ``calls`` of ``kernels`` distinct kernels, of which ``compiled`` were compiled now,
+    ``from_disk`` were read from the cache folder and ``from_memory`` were known to the process.
+    ``code_bytes`` is the size of their object code, ``seconds`` the time of each stage, ``cache``
+    the cache folder, or why none is used.
+    """
 
     calls: int
     kernels: int
     compiled: int
     seconds: dict[str, float]
+    from_disk: int = 0
+    from_memory: int = 0
+    code_bytes: int = 0
+    cache: str = ""
 
 
 class LLVMFunction(Function):
@@ -76,13 +103,79 @@ class LLVMFunction(Function):
             self._threads, rounds,
         )  # fmt: skip
 
+    def peak_bytes(self, *arrays: Any, **sizes: int) -> int:
+        """The bytes that a call holds at once, beside its arguments and shared variables.
+
+        The sizes come by name (``f.peak_bytes(n=1000)``), or from one array or shape for each
+        input. Exact: the results and the work memory of all threads; where the size of a result
+        is known only after the call, the largest it can have. Work memory stays with the function
+        until `release`, and so do its last large results (at most two of each).
+
+        Raises:
+            UsageError, ShapeError: sizes that are missing, unknown or impossible.
+        """
+        signature = self.signature
+        found = argument_sizes(signature.name, signature.inputs, arrays, sizes)
+        results = self.graph.outputs[: signature.n_outputs]
+        return peak_bytes(self.graph, results, self.arena_bytes, found)
+
+    def release(self) -> None:
+        """Let go of the memory kept for further calls: work memory and results nobody holds."""
+        release(self)
+
+    def _c_function(self, form: str) -> CFunction:
+        """The C function of a form, emitted when it is first asked for."""
+        made: dict[str, CFunction] = self.__dict__.setdefault("_c_functions", {})
+        if form not in made:
+            outputs, program = self.graph.outputs, self._assembly.program
+            made[form] = c_function(self.signature, tuple(outputs), program, form, self._keep)
+        return made[form]
+
+    @property
+    def ctypes(self) -> Any:
+        """A ctypes function that C code may call too; it stays valid without this function.
+
+        Its arguments are those of `address`. Calls let the GIL go, and may be made from several
+        threads at once; shared variables are read as they are at that moment.
+
+        Raises:
+            UnsupportedError: with the reason why this function cannot be called from C.
+        """
+        return self._c_function("").ctypes
+
+    @property
+    def address(self) -> int:
+        """Where ``double f(double x0, ...)`` stands, as long as this function lives.
+
+        A number comes as ``double``, a vector as ``double *`` of the declared size. All inputs are
+        float64, and the one result is a number. The call allocates nothing of Python's.
+
+        Raises:
+            UnsupportedError: with the reason why this function cannot be called from C.
+        """
+        return self._c_function("").address
+
+    def as_low_level_callable(self, signature: str | None = None, user_data: Any = None) -> Any:
+        """A ``scipy.LowLevelCallable``, for scipy.integrate and others.
+
+        ``signature`` is "double (double)", "double (double, void *)", "double (int, double *)" or
+        "double (int, double *, void *)"; without it, the first for one number, else the third. An
+        ``int`` that is not the number of inputs gives nan; the ``void *`` is not used.
+
+        Raises:
+            UnsupportedError: scipy is missing, or the reason why C cannot call this function.
+            UsageError: any other signature.
+        """
+        form = choose_form(self.signature, signature)
+        return low_level_callable(self.name, self._c_function(form), user_data)
+
     def llvm_ir(self) -> str:
         """The LLVM IR of the program's kernels, each once."""
         return str(emit_module(self.calls, jit.host())[0])
 
     def assembly(self) -> str:
         """The kernels as assembly text for this machine."""
-        return jit.load(self.llvm_ir(), keep_assembly=True).assembly
+        return jit.assembly(self.llvm_ir())
 
     def stages(self) -> str:
         """The loop nests and other kernels of the program, in order, as text."""
@@ -105,19 +198,26 @@ def compile_llvm(
         parts = partition(outputs)
         clock.mark("partition")
         views = viewer()
+        updates = outputs[signature.n_outputs :]
+        steps = fuse_products(parts, outputs, updates, views, target)
         calls: list[Call] = []
-        for step in order_updates(parts.steps, outputs[signature.n_outputs :]):
+        for step in order_updates(steps, updates):
             calls += lower_step(step, parts, views, target)
     calls = [_with_lanes(c, target) for c in calls]
     clock.mark("loops")
-    kernels, compiled = compile_kernels(calls, target)
+    found = compile_kernels(calls, target)
+    kernels = found.kernels
     clock.mark("llvm")
-    assembly = assemble(signature, outputs, calls, kernels, graph.equations)
+    threads = min(options["threads"], LIMIT)
+    assembly = assemble(signature, outputs, calls, kernels, graph.equations, threads)
     explain, fail = _explainer(signature, graph, assembly), _failure(assembly)
-    convert = _converter(signature)
+    convert = converter(signature)
 
     def make(program: Program) -> Any:
-        return make_callable(program, LLVMFunction, convert, explain, fail)
+        by_python = PythonCall(signature, graph, convert)
+        made = make_callable(program, LLVMFunction, convert, explain, fail, by_python)
+        by_python.function = weakref.ref(made)
+        return made
 
     f: LLVMFunction = make(assembly.program)
     clock.mark("assemble")
@@ -126,8 +226,22 @@ def compile_llvm(
     f._keep = tuple(k.library for k in kernels)
     f._assembly, f._make, f._convert = assembly, make, convert
     f._threads = options["threads"]
-    f.compile_stats = CompileStats(len(calls), len({c.key for c in calls}), compiled, clock.seconds)
+    f.compile_stats = _stats(calls, found, clock.seconds)
     return f
+
+
+def _stats(calls: Sequence[Call], found: Compiled, seconds: dict[str, float]) -> CompileStats:
+    distinct = {c.key: k.bytes for c, k in zip(calls, found.kernels, strict=True)}
+    return CompileStats(
+        len(calls),
+        len(distinct),
+        found.compiled,
+        seconds,
+        found.from_disk,
+        found.from_memory,
+        sum(distinct.values()),
+        cache_state(),
+    )
 
 
 class _Clock:
@@ -154,9 +268,7 @@ def separate(outputs: Sequence[Tensor], results: int) -> list[Tensor]:
     return out
 
 
-def order_updates(
-    steps: Sequence[Cluster | Tensor], updates: Sequence[Tensor]
-) -> list[Cluster | Tensor]:
+def order_updates(steps: Sequence[Step], updates: Sequence[Tensor]) -> list[Step]:
     """The steps with those that only make new values of shared variables at the end."""
     wanted = set(updates)
 
@@ -167,12 +279,12 @@ def order_updates(
 
     read: set[Tensor] = set()
     for step in steps:
-        members = step.maps if isinstance(step, Cluster) else {step: ()}
-        read |= {s for m in members for i in m.inputs if (s := source(i)) not in members}
+        own = dict.fromkeys(members(step))
+        read |= {s for m in own for i in m.inputs if (s := source(i)) not in own}
 
-    def late(step: Cluster | Tensor) -> bool:
-        members = step.maps if isinstance(step, Cluster) else {step: ()}
-        return any(m in wanted for m in members) and not any(m in read for m in members)
+    def late(step: Step) -> bool:
+        own = members(step)
+        return any(m in wanted for m in own) and not any(m in read for m in own)
 
     return [s for s in steps if not late(s)] + [s for s in steps if late(s)]
 
@@ -189,28 +301,10 @@ def _with_lanes(call: Call, target: jit.Target) -> Call:
         else p
         for p in call.params
     )
-    return Call(call.key, call.emit, params, call.node, call.address, call.checked, nest)
+    return replace(call, params=params)
 
 
 # ---- callbacks of the entry ----------------------------------------------------------------------
-
-
-def _converter(signature: Signature) -> Callable[..., tuple[Any, ...]]:
-    inputs, name = signature.inputs, signature.name
-
-    def convert(*args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        given = bind_arguments(name, inputs, args, kwargs)
-        out = []
-        for variable, value in zip(inputs, given, strict=True):
-            array = np.ascontiguousarray(convert_argument(variable, value, name)).reshape(
-                np.shape(value)
-            )
-            canonical = np.dtype(variable.dtype.type)
-            plain = array.view(np.ndarray) if type(array) is not np.ndarray else array
-            out.append(plain if plain.dtype is canonical else plain.view(canonical))
-        return tuple(out)
-
-    return convert
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,9 +357,29 @@ def is_varying(node: Tensor) -> bool:
 
 
 class WrappingFunction(Function):
-    """A function that calls a native one, ``_run``, and does something around it."""
+    """A function that calls a native one, ``_run``, and does something around it.
+
+    Shared variables enter ``_run`` as further inputs; `_hold` keeps them to this call meanwhile.
+    """
 
     _run: Function
+    _shared: list[SharedVariable]
+
+    def _stand_ins(self) -> dict[Tensor, Tensor]:
+        """An input for each shared variable."""
+        return {s: leaf(leaves.input_, {}, s.type, s.name) for s in self._shared}
+
+    def _hold(self) -> AbstractContextManager[None]:
+        """No other call reads or changes the shared variables of this one."""
+        return holding(v.cell for v in (*self._shared, *self.signature.updated))
+
+    def peak_bytes(self, *arrays: Any, **sizes: int) -> int:
+        """The bytes that a call holds at once, beside its arguments and shared variables."""
+        return self._run.peak_bytes(*arrays, **sizes)
+
+    def release(self) -> None:
+        """Let go of the memory kept for further calls: work memory and results nobody holds."""
+        self._run.release()
 
     def llvm_ir(self) -> str:
         """The LLVM IR of the program's kernels."""
@@ -292,10 +406,8 @@ class VaryingFunction(WrappingFunction):
         options: dict[str, Any],
     ) -> None:
         self._set(signature, graph, original, rewrites)
-        self._shared = [n for n in graph.nodes if isinstance(n, SharedVariable) and is_varying(n)]
-        stand_ins: dict[Tensor, Tensor] = {
-            s: leaf(leaves.input_, {}, s.type, s.name) for s in self._shared
-        }
+        self._shared = [n for n in graph.nodes if isinstance(n, SharedVariable)]
+        stand_ins = self._stand_ins()
         inputs = (*signature.inputs, *stand_ins.values())
         outputs = substitute(graph.outputs, stand_ins)
         inner = Signature(signature.name, inputs, len(outputs), "list", (), ())
@@ -303,11 +415,27 @@ class VaryingFunction(WrappingFunction):
             inner, Graph(outputs, inputs, graph.equations), original, (), options
         )
 
+    def peak_bytes(self, *arrays: Any, **sizes: int) -> int:
+        """The bytes that a call holds at once, beside its arguments and shared variables."""
+        stored = [s.cell.array for s in self._shared]
+        if sizes or not arrays:
+            own = {a.name for s in self._shared for d in s.shape for a in symbols_of(d)}
+            fixed = bind_sizes(zip(self._shared, stored, strict=True))
+            known = {a.name: n for a, n in fixed.items() if a.name in own - sizes.keys()}
+            return self._run.peak_bytes(**known, **sizes)
+        return self._run.peak_bytes(*arrays, *stored)
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        signature = self.signature
+        signature, out = self.signature, take_out(self.signature, kwargs)
         given = bind_arguments(signature.name, signature.inputs, args, kwargs)
-        values = self._run(*given, *(s.cell.array for s in self._shared))
-        return self._deliver(values)
+        with self._hold():
+            stored = [s.cell.array for s in self._shared]
+            targets = None
+            if out is not None:
+                pairs = zip((*signature.inputs, *self._shared), (*given, *stored), strict=True)
+                sizes = bind_sizes((v, _Shape(np.shape(a))) for v, a in pairs)
+                targets = check_out(signature, self.graph.outputs, out, sizes)
+            return self._deliver(self._run(*given, *stored), targets)
 
 
 class CheckedFunction(WrappingFunction):
@@ -323,15 +451,25 @@ class CheckedFunction(WrappingFunction):
         options: dict[str, Any],
     ) -> None:
         self._set(signature, graph, original, rewrites)
+        self._shared = [n for n in graph.nodes if isinstance(n, SharedVariable)]
         self._watched = [n for n in graph.nodes if n.inputs and hasattr(n.type, "dtype")]
-        everything = [*graph.outputs, *self._watched]
-        inner = Signature(signature.name, signature.inputs, len(everything), "list", (), ())
-        whole = Graph(everything, signature.inputs, graph.equations)
+        stand_ins = self._stand_ins()
+        everything = substitute([*graph.outputs, *self._watched], stand_ins)
+        inputs = (*signature.inputs, *stand_ins.values())
+        inner = Signature(signature.name, inputs, len(everything), "list", (), ())
+        whole = Graph(everything, inputs, graph.equations)
         self._run = compile_llvm(inner, whole, original, (), {**options, "check_finite": False})
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        values = self._run(*args, **kwargs)
+        signature, out = self.signature, take_out(self.signature, kwargs)
+        given, targets = bind_arguments(signature.name, signature.inputs, args, kwargs), None
+        if out is not None:
+            shapes = [_Shape(np.shape(a)) for a in given]
+            sizes = bind_sizes(zip(signature.inputs, shapes, strict=True))
+            targets = check_out(signature, self.graph.outputs, out, sizes)
         count = len(self.graph.outputs)
-        for node, value in zip(self._watched, values[count:], strict=True):
-            finite_observer(node, value)
-        return self._deliver(values[:count])
+        with self._hold():
+            values = self._run(*given, *(s.cell.array for s in self._shared))
+            for node, value in zip(self._watched, values[count:], strict=True):
+                finite_observer(node, value)
+            return self._deliver(values[:count], targets)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
+from symgraph.backends.llvm.clusters import Cluster, Place, source_of
 from symgraph.backends.llvm.emit import emit_nest
+from symgraph.backends.llvm.join_axes import join_axes
 from symgraph.backends.llvm.kernel import Call
 from symgraph.backends.llvm.loops import Nest, NestBuilder
-from symgraph.backends.llvm.partition import Cluster
+from symgraph.backends.llvm.units import units_of, work_of
 from symgraph.backends.llvm.views import View, contiguous_strides
 from symgraph.sizes import Dim
 from symgraph.tensor import Tensor
@@ -19,6 +22,7 @@ Views = Callable[[Tensor], View]
 
 def nest_call(nest: Nest, node: Tensor) -> Call:
     """The call of a loop nest."""
+    joined = join_axes(nest)
     return Call(
         nest.key(),
         lambda module, name, target: emit_nest(module, name, nest, target),
@@ -26,6 +30,8 @@ def nest_call(nest: Nest, node: Tensor) -> Call:
         node,
         checked=nest.checked,
         nest=nest,
+        units=units_of(joined),
+        work=work_of(joined),
     )
 
 
@@ -56,13 +62,17 @@ def copy_call(
     return nest_call(b.finish(), target)
 
 
-def concat_calls(node: Tensor, views: Views) -> list[Call]:
-    """Each part copied to its place in the result."""
+def concat_calls(
+    node: Tensor, views: Views, stored: Mapping[Tensor, Place | None] = MappingProxyType({})
+) -> list[Call]:
+    """Each part copied to its place in the result, but those that are written there at once."""
     strides, axis = contiguous_strides(node.shape), node.attrs["axis"]
     calls, start = [], 0
     offset: Dim = start
     for part in node.inputs:
-        calls.append(copy_call(part, node, views, offset, strides))
+        place = stored.get(source_of(part))
+        if place is None or place.base is not node:
+            calls.append(copy_call(part, node, views, offset, strides))
         offset = offset + part.shape[axis] * strides[axis]
     return calls
 

@@ -1,18 +1,26 @@
-"""From LLVM IR text to loaded machine code: target, optimisation pipeline, execution engine."""
+"""From LLVM IR text to object code, and from object code to functions in this process."""
 
 from __future__ import annotations
 
 import functools
+import itertools
 import os
+import sys
 import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import llvmlite.binding as llvm
 
-__all__ = ["Library", "Target", "host", "load"]
+__all__ = ["Library", "Target", "assembly", "host", "link", "load", "object_code", "publish"]
 
-_lock = threading.RLock()
+_lock = threading.RLock()  # one compilation at a time: LLVM is entered by one thread anyway
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +64,6 @@ def host() -> Target:
     return Target(llvm.get_host_cpu_name() if bits == widest else "x86-64", features, bits)
 
 
-class Library:
-    """Loaded machine code; keeps the engine alive, and is kept alive by whoever calls into it."""
-
-    __slots__ = ("_engine", "_machine", "assembly", "ir")
-
-    def __init__(self, engine: Any, machine: Any, ir: str, assembly: str) -> None:
-        self._engine, self._machine, self.ir, self.assembly = engine, machine, ir, assembly
-
-    def address(self, name: str) -> int:
-        """The address of an emitted function."""
-        found = int(self._engine.get_function_address(name))
-        if not found:
-            raise KeyError(f"no function {name!r} in this library")
-        return found
-
-
 def machine(target: Target) -> Any:
     """A fresh LLVM target machine for ``target``."""
     triple = llvm.Target.from_triple(llvm.get_process_triple())
@@ -80,24 +72,131 @@ def machine(target: Target) -> Any:
     )
 
 
-def load(
-    ir: str, target: Target | None = None, *, optimise: bool = True, keep_assembly: bool = False
-) -> Library:
-    """Compile LLVM IR text and load it into this process. Each compilation has its own LLVM
-    context."""
+emitters = functools.lru_cache(maxsize=4)(machine)  # reused: a new one sets up its tables anew
+
+
+# ---- text to object code -------------------------------------------------------------------------
+
+
+@contextmanager
+def parsed(ir: str, target: Target, optimise: bool) -> Iterator[tuple[Any, Any]]:
+    """The module of ``ir`` and the machine it is for, in an LLVM context of its own.
+
+    ``optimise`` runs LLVM's light pipeline, without vectorising and unrolling.
+    """
+    with _lock, llvm.create_context() as context:
+        emitter = emitters(target)
+        with llvm.parse_assembly(ir, context) as module:
+            module.triple = llvm.get_process_triple()
+            module.data_layout = str(emitter.target_data)
+            if optimise:
+                options = llvm.create_pipeline_tuning_options(speed_level=1)
+                options.loop_vectorization = options.slp_vectorization = False
+                options.loop_unrolling = False
+                builder = llvm.create_pass_builder(emitter, options)
+                builder.getModulePassManager().run(module, builder)
+            yield module, emitter
+
+
+def object_code(ir: str, target: Target, *, optimise: bool = False) -> bytes:
+    """The object file of LLVM IR text. Raises RuntimeError for text that LLVM refuses."""
+    with parsed(ir, target, optimise) as (module, emitter):
+        return bytes(emitter.emit_object(module))
+
+
+def assembly(ir: str, target: Target | None = None) -> str:
+    """LLVM IR text as assembly for this machine, as it would be loaded."""
+    with parsed(ir, target or host(), False) as (module, emitter):
+        return str(emitter.emit_assembly(module))
+
+
+# ---- object code to functions --------------------------------------------------------------------
+
+
+class Linker:
+    """Makes up to ``LIBRARIES_PER_LINKER`` libraries; all of them must be gone before it goes."""
+
+    __slots__ = ("dropped", "engine", "made")
+
+    def __init__(self) -> None:
+        # the old way of loading on Windows: the new one is young there
+        modern = sys.platform != "win32"
+        self.engine = llvm.create_lljit_compiler(
+            machine(host()), use_jit_link=modern, suppress_errors=True
+        )
+        self.made = 0
+        self.dropped: list[None] = []  # one entry for each; appending is safe in a finaliser
+
+
+class Library:
+    """Loaded machine code, unloaded with this object: whoever calls into it keeps it alive."""
+
+    __slots__ = ("_addresses", "_linker", "_tracker")
+
+    def __init__(self, linker: Linker, tracker: Any, addresses: dict[str, int]) -> None:
+        self._linker, self._tracker, self._addresses = linker, tracker, addresses
+
+    def __del__(self) -> None:
+        self._tracker = None  # unloads, before the linker may go
+        self._linker.dropped.append(None)
+
+    def address(self, name: str) -> int:
+        """The address of an emitted function."""
+        found = self._addresses.get(name, 0)
+        if not found:
+            raise KeyError(f"no function {name!r} in this library")
+        return found
+
+
+LIBRARIES_PER_LINKER = 128  # a linker keeps 10 kB of each, and walks them all to make one more
+_linkers: list[Linker] = []  # the last is in use; the others wait for their libraries to go
+_numbers = itertools.count()
+
+
+def current_linker() -> Linker:
+    """The linker of the next library; those whose libraries are all gone are freed."""
+    _linkers[:-1] = [k for k in _linkers[:-1] if len(k.dropped) < k.made]
+    if not _linkers or _linkers[-1].made >= LIBRARIES_PER_LINKER:
+        _linkers.append(Linker())
+    return _linkers[-1]
+
+
+_published: dict[str, int] = {}
+
+
+def publish(name: str, address: int) -> None:
+    """Let code that is loaded later call the function at ``address`` by ``name``; it must stay."""
+    _published[name] = address
+
+
+def link(objects: Sequence[bytes], names: Sequence[str]) -> Library:
+    """Load object files as one library with the functions ``names``; what they miss is looked up
+    among the published functions and in this process.
+
+    Raises RuntimeError if they do not fit together.
+    """
+    builder = llvm.JITLibraryBuilder().add_current_process()
+    for code in objects:
+        builder.add_object_img(code)
+    for name in names:
+        builder.export_symbol(name)
+    for name, address in tuple(_published.items()):
+        builder.import_symbol(name, address)
     with _lock:
-        wanted = target or host()
-        context = llvm.create_context()
-        module = llvm.parse_assembly(ir, context)
-        module.triple = llvm.get_process_triple()
-        engine_machine = machine(wanted)
-        module.data_layout = str(engine_machine.target_data)
-        if optimise:
-            options = llvm.create_pipeline_tuning_options(speed_level=1)
-            options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
-            builder = llvm.create_pass_builder(engine_machine, options)
-            builder.getModulePassManager().run(module, builder)
-        assembly = engine_machine.emit_assembly(module) if keep_assembly else ""
-        engine = llvm.create_mcjit_compiler(module, engine_machine)
-        engine.finalize_object()
-        return Library(engine, engine_machine, ir, assembly)
+        linker = current_linker()
+        tracker = builder.link(linker.engine, f"library{next(_numbers)}")
+        linker.made += 1
+    return Library(linker, tracker, {name: int(tracker[name]) for name in names})
+
+
+def load(ir: str, target: Target | None = None, *, optimise: bool = True) -> Library:
+    """Compile LLVM IR text and load it into this process."""
+    wanted = target or host()
+    with parsed(ir, wanted, optimise) as (module, emitter):
+        public = [
+            f.name
+            for f in module.functions
+            if not f.is_declaration and f.linkage.name == "external"
+        ]
+        code = bytes(emitter.emit_object(module))
+    return link([code], public)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from symgraph.backends.llvm.loops import Item, Nest
 
-__all__ = ["join_axes"]
+__all__ = ["join_axes", "times"]
 
 Strides = tuple[int | str, ...]
 
@@ -22,12 +22,13 @@ def join_axes(nest: Nest) -> Nest:
         return nest
     for axis in reversed(range(len(nest.extents) - 1)):
         extent = nest.extents[axis + 1]
-        if all(s[axis] == _times(s[axis + 1], extent) for s in _strides(nest)):
+        if all(s[axis] == times(s[axis + 1], extent) for s in _strides(nest)):
             nest = _joined(nest, axis)
     return nest
 
 
-def _times(a: int | str, b: int | str) -> int | str:
+def times(a: int | str, b: int | str) -> int | str:
+    """The product of two sizes of a nest, such as ``p0*20``."""
     if isinstance(a, int) and isinstance(b, int):
         return a * b
     if a == 0 or b == 0:
@@ -40,6 +41,9 @@ def _strides(nest: Nest) -> Iterator[Strides]:
     for item in nest.items:
         if item.kind == "ramp":
             yield item.payload[1:]
+        if item.kind == "inside":
+            limited = {axis for axis, _, _ in item.payload}
+            yield tuple(f"i{k}" if k in limited else 0 for k in range(len(nest.extents)))
         if item.access is not None:
             yield item.access.strides
     for _, access in nest.stores:
@@ -55,11 +59,13 @@ def _joined(nest: Nest, axis: int) -> Nest:
     def item(i: Item) -> Item:
         if i.kind == "ramp":
             return replace(i, payload=(i.payload[0], *less(i.payload[1:])))
+        if i.kind == "inside":
+            return replace(i, payload=tuple((k - (k > axis), *ends) for k, *ends in i.payload))
         if i.access is not None:
             return replace(i, access=replace(i.access, strides=less(i.access.strides)))
         return i
 
-    whole = _times(nest.extents[axis], nest.extents[axis + 1])
+    whole = times(nest.extents[axis], nest.extents[axis + 1])
     return replace(
         nest,
         extents=(*nest.extents[:axis], whole, *nest.extents[axis + 2 :]),

@@ -40,7 +40,7 @@ class Call:
     def aligned(self, variable: Tensor, value: Tensor) -> bool:
         """Whether ``variable`` is only read at the very element where ``value`` is written."""
         nest = self.nest
-        if nest is None:
+        if nest is None or self._touches_elsewhere(nest, variable, value):
             return False
         writes = [(v, a) for v, a in nest.stores if _touches(nest, a.pointer, value)]
         if any(nest.items[v].full for v, _ in writes) and nest.inner:
@@ -57,6 +57,11 @@ class Call:
             and (i.access is not None and _starts(nest, i.access.pointer))
             for i in reads
         )
+
+    def _touches_elsewhere(self, nest: Nest, *nodes: Tensor) -> bool:
+        """Whether the kernel reads or writes one of ``nodes`` in other ways than its nest does."""
+        others = [p for p in self.params if not any(p is q for q in nest.params)]
+        return any(isinstance(p, PointerParam) and p.node is n for p in others for n in nodes)
 
 
 def _touches(nest: Nest, pointer: int, node: Tensor) -> bool:

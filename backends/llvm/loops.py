@@ -11,131 +11,61 @@ are saved; cheap ones are computed again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from symgraph.backends.llvm.axis_maps import AxisMap, operand_axes
-from symgraph.backends.llvm.partition import (
-    CHEAP,
+from symgraph.backends.llvm.axis_maps import AxisMap, follow_chain, operand_axes
+from symgraph.backends.llvm.clusters import (
     REDUCTIONS,
     Cluster,
+    Place,
     is_scalar_literal,
+    source_of,
 )
-from symgraph.backends.llvm.views import VIEWS, View, contiguous_strides
-from symgraph.op import Op
-from symgraph.ops import index, leaves
+from symgraph.backends.llvm.memory_ops import inside, window
+from symgraph.backends.llvm.nest import (
+    Access,
+    Item,
+    Nest,
+    PointerParam,
+    SizeParam,
+    is_saved,
+    pass_items,
+)
+from symgraph.backends.llvm.views import View, contiguous_strides
+from symgraph.ops import elementwise, index, leaves
 from symgraph.sizes import Dim, Size, product
 from symgraph.tensor import Tensor
 from symgraph.types import DType
 
-__all__ = ["Access", "Item", "Nest", "NestBuilder", "PointerParam", "SizeParam", "build_nest"]
+__all__ = [
+    "Access",
+    "Item",
+    "Nest",
+    "NestBuilder",
+    "PointerParam",
+    "SizeParam",
+    "build_nest",
+    "is_saved",
+    "pass_items",
+]
 
-_own_codes: dict[Op, int] = {}
-
-
-def own_code(op: Op) -> int:
-    """A number for an op that brings its own native code."""
-    return _own_codes.setdefault(op, len(_own_codes))
-
-
-@dataclass(frozen=True, slots=True)
-class PointerParam:
-    """An address: the buffer of a variable plus an offset in elements. ``role`` read, write or
-    scratch."""
-
-    node: Tensor | None
-    offset: Dim
-    role: str = "read"
-    bytes: Dim = 0
-
-
-@dataclass(frozen=True, slots=True)
-class SizeParam:
-    """A size known when the function is called."""
-
-    dim: Dim
+#: Ops whose code may be shorter for a literal operand.
+READS_LITERALS = frozenset(
+    (
+        elementwise.power, elementwise.floor_divide, elementwise.remainder,
+        elementwise.bitwise_left_shift, elementwise.bitwise_right_shift,
+    )
+)  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Memory seen from the iteration space: a pointer parameter and one stride per axis
-    (elements)."""
+def is_plain(value: float | int | bool) -> bool:
+    """Whether a literal stays in the code: infinities, NaN and what most formulas are written with.
 
-    pointer: int
-    strides: tuple[int | str, ...]
-    dtype: DType
-
-    def __str__(self) -> str:
-        return f"p{self.pointer}[{', '.join(map(str, self.strides))}] {self.dtype.name}"
-
-
-@dataclass(slots=True)
-class Item:
-    """One value of the nest.
-
-    ``kind``: load, literal, size, ramp, op, gather, reduce, or repeat (a row value written along
-    the inner axes). ``args`` are earlier items; ``full`` says it changes along the inner axes;
-    ``stage`` is the pass it can first be computed in (for row values: before which).
+    All others are arguments, so that a thousand layers with a scale each share one kernel.
     """
-
-    kind: str
-    dtype: DType
-    full: bool
-    stage: int = 0
-    args: tuple[int, ...] = ()
-    node: Tensor | None = None
-    access: Access | None = None
-    payload: tuple[Any, ...] = ()
-
-    def __str__(self) -> str:
-        name = (
-            self.node.op.name
-            if self.node is not None and self.kind in ("op", "reduce")
-            else self.kind
-        )
-        if self.node is not None and self.node.op.lower is not None:
-            name += f"#{own_code(self.node.op)}"  # two users may name their ops alike
-        parts = [f"%{a}" for a in self.args] + [str(p) for p in self.payload]
-        if self.access is not None:
-            parts.append(str(self.access))
-        operand = (
-            f" of {self.node.inputs[-1].dtype.name}"
-            if self.node is not None and self.kind == "op"
-            else ""
-        )
-        level = "full" if self.full else "row"
-        return f"{name}({', '.join(parts)}){operand} : {self.dtype.name} {level} {self.stage}"
-
-
-@dataclass(slots=True)
-class Nest:
-    """A loop nest ready to be emitted."""
-
-    extents: tuple[int | str, ...]
-    inner: tuple[int, ...]
-    items: list[Item] = field(default_factory=list)
-    stores: list[tuple[int, Access]] = field(default_factory=list)
-    params: list[PointerParam | SizeParam] = field(default_factory=list)
-    scratch: dict[int, int] = field(default_factory=dict)
-    checked: bool = False
-    sources: list[Tensor] = field(default_factory=list)
-
-    def key(self) -> str:
-        """The canonical text."""
-        lines = [f"space ({', '.join(map(str, self.extents))}) inner {list(self.inner)}"]
-        lines += [f"%{k} = {item}" for k, item in enumerate(self.items)]
-        lines += [f"store %{v} -> {a}" for v, a in self.stores]
-        lines += [f"save %{v} -> p{p}" for v, p in self.scratch.items()]
-        return "\n".join(lines)
-
-    __str__ = key
-
-    def passes(self) -> int:
-        """How often a row's inner axes are walked."""
-        stages = [self.items[v].stage for v, _ in self.stores if self.items[v].full]
-        stages += [self.items[i.args[0]].stage for i in self.items if i.kind == "reduce"]
-        return 1 + max(stages, default=-1)
+    return not math.isfinite(value) or abs(value) in (0, 0.5, 1, 2)
 
 
 class NestBuilder:
@@ -177,37 +107,65 @@ class NestBuilder:
 
     # ---- operands ----------------------------------------------------------------------------
 
-    def operand(self, operand: Tensor, axes: AxisMap) -> int:
-        """The item that holds an operand read along ``axes``."""
-        source = operand
-        while source.op in VIEWS:
-            source = source.inputs[0]
+    def operand(self, operand: Tensor, axes: AxisMap, fixed: bool = False) -> int:
+        """The item that holds an operand read along ``axes``; a literal stays in the code if
+        ``fixed``.
+        """
+        source = source_of(operand)
         if source in self.cluster.maps:
             return self.ids[source]
         if is_scalar_literal(source):
-            return self.literal(source)
+            return self.literal(source, fixed)
+        if source.op is inside:
+            return self.inside(source, follow_chain(axes, operand, source))
         view = self.view(operand)
         strides = self.spread(axes, view.strides)
         if source.op is leaves.iota:
             return self.ramp(source, view.offset, strides)
         return self.load(source, view.offset, strides)
 
-    def literal(self, source: Tensor) -> int:
+    def literal(self, source: Tensor, fixed: bool) -> int:
         if source.op is leaves.size:
             dim = self.size(source.attrs["dim"])
             return self.add(
                 ("size", dim, source.dtype), Item("size", source.dtype, False, payload=(dim,))
             )
         value = source.attrs["value"]
+        if not fixed and not is_plain(value.item()):
+            return self.parameter(value.tobytes(), source.dtype)
         bits = value.tobytes().hex()
         return self.add(
             ("literal", bits, source.dtype), Item("literal", source.dtype, False, payload=(bits,))
         )
 
+    def parameter(self, value: bytes, dtype: DType) -> int:
+        """A literal as an entry of the argument table, which holds its bits."""
+        key = "parameter", value, dtype
+        if key not in self.ids:
+            payload = (f"p{len(self.params)}",)
+            self.params.append(
+                SizeParam(int.from_bytes(value.ljust(8, b"\0"), "little", signed=True))
+            )
+            return self.add(key, Item("parameter", dtype, False, payload=payload))
+        return self.ids[key]
+
     def ramp(self, source: Tensor, offset: Dim, strides: tuple[Dim, ...]) -> int:
         payload = (self.size(offset), *(self.size(s) for s in strides))
         item = Item("ramp", source.dtype, self.is_full(strides), payload=payload)
         return self.add(("ramp", payload, source.dtype), item)
+
+    def inside(self, source: Tensor, axes: AxisMap) -> int:
+        """A mask: for each limited axis (-1: of size 1) its bounds, None where it has none."""
+        bounds = []
+        a = source.attrs
+        for axis, low, high, n in zip(axes, a["lows"], a["highs"], a["shape"], strict=True):
+            first = None if low == 0 else self.size(low)
+            stop = None if high == n else self.size(high)
+            if first is not None or stop is not None:
+                bounds.append((-1 if axis is None else axis, first, stop))
+        full = any(axis in self.cluster.inner for axis, _, _ in bounds)
+        item = Item("inside", source.dtype, full, payload=tuple(bounds))
+        return self.add(("inside", item.payload), item)
 
     def access(self, source: Tensor, offset: Dim, strides: tuple[Dim, ...], role: str) -> Access:
         key = ("pointer", source, offset, role)
@@ -229,8 +187,11 @@ class NestBuilder:
             self.reduce(node)
         elif node.op is index.gather:
             self.gather(node, axes)
+        elif node.op is window:
+            self.window(node, axes)
         else:
-            args = tuple([self.operand(o, operand_axes(node, axes, o)) for o in node.inputs])
+            fixed = node.op in READS_LITERALS or node.op.lower is not None
+            args = tuple([self.operand(o, operand_axes(node, axes, o), fixed) for o in node.inputs])
             if node.op.name == "copy":
                 self.ids[node] = args[0]
             else:
@@ -259,9 +220,7 @@ class NestBuilder:
         width = node.ndim - (table.ndim - len(indexed))
         rest = [k for k in range(table.ndim) if k not in indexed]
         strides = self.spread(axes[width:], tuple(view.strides[k] for k in rest))
-        source = table
-        while source.op in VIEWS:
-            source = source.inputs[0]
+        source = source_of(table)
         ramp = source.op is leaves.iota  # the element is its position: only the check is left to do
         access = None if ramp else self.access(source, view.offset, strides, "read")
         steps = tuple(self.size(view.strides[k]) for k in indexed)
@@ -274,17 +233,36 @@ class NestBuilder:
         )
         self.nest.checked = True
 
+    def window(self, node: Tensor, axes: AxisMap) -> None:
+        """A read at shifted positions, under a mask."""
+        x, inside = node.inputs
+        view, offset, strides = self.view(x), self.view(x).offset, []
+        starts, steps = node.attrs["starts"], node.attrs["steps"]
+        for start, step, stride in zip(starts, steps, view.strides, strict=True):
+            strides.append(step * stride)
+            offset = offset - start * step * stride
+        spread = self.spread(axes, tuple(strides))
+        self.ids[node] = self.combine(
+            "window",
+            node,
+            (self.operand(inside, operand_axes(node, axes, inside)),),
+            access=self.access(source_of(x), offset, spread, "read"),
+            full=self.is_full(spread),
+        )
+
     # ---- the whole ---------------------------------------------------------------------------
 
-    def store(self, node: Tensor) -> None:
+    def store(self, node: Tensor, place: Place | None = None) -> None:
         axes = self.cluster.maps[node]
-        strides = self.spread(axes, contiguous_strides(node.shape))
+        if place is None:
+            place = Place(node, 0, contiguous_strides(node.shape))
+        strides = self.spread(axes, place.strides)
         value = self.ids[node]
         if self.is_full(strides) and not self.items[value].full:
             row = self.items[value]
             repeat = Item("repeat", row.dtype, True, row.stage, (value,))
             value = self.add(("repeat", value), repeat)
-        self.nest.stores.append((value, self.access(node, 0, strides, "write")))
+        self.nest.stores.append((value, self.access(place.base, place.offset, strides, "write")))
 
     def save(self) -> None:
         """Scratch rows for costly full values that a later pass needs again."""
@@ -312,34 +290,8 @@ class NestBuilder:
         return nest
 
 
-def is_saved(nest: Nest, k: int, stage: int) -> bool:
-    """Whether pass ``stage`` reads item ``k`` back instead of computing it again."""
-    item = nest.items[k]
-    if not item.full or item.stage >= stage or item.kind not in ("op", "gather"):
-        return False
-    return item.node is None or item.node.op.name not in CHEAP
-
-
-def pass_items(nest: Nest, stage: int) -> list[int]:
-    """The full items that pass ``stage`` computes, in order; saved ones are not among them."""
-    goals = [
-        i.args[0] for i in nest.items if i.kind == "reduce" and nest.items[i.args[0]].stage == stage
-    ]
-    goals += [v for v, _ in nest.stores if nest.items[v].full and nest.items[v].stage == stage]
-    goals += [v for v in nest.scratch if nest.items[v].stage == stage]
-    found: set[int] = set()
-    stack = [g for g in goals if nest.items[g].full]
-    while stack:
-        k = stack.pop()
-        if k in found or not nest.items[k].full or is_saved(nest, k, stage):
-            continue
-        found.add(k)
-        stack.extend(nest.items[k].args)
-    return sorted(found)
-
-
 def build_nest(
-    cluster: Cluster, stored: dict[Tensor, None], views: Callable[[Tensor], View]
+    cluster: Cluster, stored: Mapping[Tensor, Place | None], views: Callable[[Tensor], View]
 ) -> Nest:
     """The loop nest of a cluster; ``stored`` members are written, ``views`` tells how others
     are read."""
@@ -348,5 +300,5 @@ def build_nest(
         b.member(node, axes)
     for node in cluster.maps:
         if node in stored:
-            b.store(node)
+            b.store(node, stored[node])
     return b.finish()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from symgraph.backends.llvm.clusters import Cluster, Partition
 from symgraph.backends.llvm.copies import Views, concat_calls, nest_call, place_calls
 from symgraph.backends.llvm.index import nonzero_calls, scatter_calls
 from symgraph.backends.llvm.jit import Target
 from symgraph.backends.llvm.kernel import Call
 from symgraph.backends.llvm.loops import build_nest
-from symgraph.backends.llvm.partition import Cluster, Partition
-from symgraph.backends.llvm.product import matmul_calls
+from symgraph.backends.llvm.product import fused_call, matmul_calls
+from symgraph.backends.llvm.product_fusion import FusedProduct, Step
 from symgraph.backends.llvm.scan import scan_calls
+from symgraph.backends.llvm.two_phase import has_two_phases, two_phase_calls
 from symgraph.backends.llvm.views import VIEWS, View, compose, whole
 from symgraph.errors import UnsupportedError
 from symgraph.op import Op
@@ -52,15 +54,20 @@ def viewer() -> Views:
     return view
 
 
-def lower_step(
-    step: Cluster | Tensor, parts: Partition, views: Views, target: Target
-) -> list[Call]:
+def lower_step(step: Step, parts: Partition, views: Views, target: Target) -> list[Call]:
     """The kernel calls of one step, in order."""
+    if isinstance(step, FusedProduct):
+        return [fused_call(step, views, target)]
     if isinstance(step, Cluster):
         last = next(reversed(step.maps))
-        return [nest_call(build_nest(step, parts.stored, views), last)]
+        nest = build_nest(step, parts.stored, views)
+        return (
+            two_phase_calls(nest, last, target) if has_two_phases(nest) else [nest_call(nest, last)]
+        )
     if step.op is product.matmul:
         return matmul_calls(step, views, target)
+    if step.op is shape.concat:
+        return concat_calls(step, views, parts.stored)
     rule = LOWER_STEPS.get(step.op)
     if rule is None:
         raise UnsupportedError(

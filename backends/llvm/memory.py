@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from symgraph.sizes import Dim, lower_bound
+from symgraph.sizes import Dim, lower_bound, maximum
 
 __all__ = ["Arena", "Block"]
 
@@ -25,7 +25,7 @@ class Arena:
     """Blocks in order; ``free`` ones may be taken by requests that provably fit.
 
     Scratch of single steps has blocks of its own: a small variable that lives long must not sit in
-    the large workspace that the next step needs again.
+    the large workspace that the next step needs again. Such a block grows to the largest request.
     """
 
     blocks: list[Block] = field(default_factory=list)
@@ -46,8 +46,11 @@ class Arena:
                 and (best is None or _fits(blocks[-1].bytes, best.bytes))
             ):
                 best = blocks[-1]
+        if best is None and scratch:
+            best = next((blocks[-1] for blocks in free.values() if blocks), None)
         if best is not None:
             free[best.bytes].remove(best)
+            best.bytes = maximum(best.bytes, size)
             return best
         block = Block(size, len(self.blocks), scratch)
         self.blocks.append(block)

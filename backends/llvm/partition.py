@@ -15,7 +15,6 @@ Two clusters merge where their spaces fit and no path leads from one to the othe
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
 from symgraph.backends.llvm.axis_maps import (
     AxisMap,
@@ -24,97 +23,46 @@ from symgraph.backends.llvm.axis_maps import (
     reach,
     reach_operand,
 )
-from symgraph.backends.llvm.prepare import copy
-from symgraph.backends.llvm.reduction import is_ordered, peak
+from symgraph.backends.llvm.clusters import (
+    CHEAP,
+    HEAVY,
+    LIMIT,
+    REDUCTIONS,
+    Cluster,
+    Partition,
+    Place,
+    Step,
+    is_free,
+    is_fusable,
+    keeps_order,
+    source_of,
+)
+from symgraph.backends.llvm.join_places import place_parts
+from symgraph.backends.llvm.memory_ops import READS_MEMORY
+from symgraph.backends.llvm.recompute import recompute
 from symgraph.backends.llvm.step_order import StepOrder
+from symgraph.backends.llvm.uniform import adopt, uniform_values
 from symgraph.backends.llvm.views import AXIS_VIEWS, VIEWS
 from symgraph.graph import topological
-from symgraph.ops import index, leaves, reduction
-from symgraph.sizes import Dim
+from symgraph.ops.index import gather
+from symgraph.ops.product import matmul
 from symgraph.tensor import Tensor
 
-__all__ = ["CHEAP", "Cluster", "LIMIT", "Partition", "partition"]
-
-#: LLVM's time grows faster than linearly in the length of a kernel; longer chains split.
-LIMIT = 160
-
-#: Ops of one or two instructions: worth computing twice rather than saving.
-CHEAP = frozenset(
-    (
-        "add", "subtract", "multiply", "negative", "square", "abs", "maximum", "minimum", "relu",
-        "where", "equal", "not_equal", "less", "less_equal", "greater", "greater_equal",
-        "logical_and", "logical_or", "logical_not", "astype", "clip", "isfinite",
-    )
-)  # fmt: skip
-
-#: What an operation that is no single instruction counts as (an elementary function is dozens).
-HEAVY = 6
-
-REDUCTIONS = frozenset(
-    (
-        reduction.sum_, reduction.prod, reduction.max_, reduction.min_, reduction.any_,
-        reduction.all_,
-        reduction.argmax, reduction.argmin, peak,
-    )
-)  # fmt: skip
-
-
-@dataclass(eq=False, slots=True)
-class Cluster:
-    """One loop nest: its space, the axes it reduces, its members and their axis maps."""
-
-    space: tuple[Dim, ...]
-    inner: frozenset[int] = frozenset()
-    maps: dict[Tensor, AxisMap] = field(default_factory=dict)
-    operand_maps: dict[Tensor, AxisMap] = field(default_factory=dict)
-    last: int = 0
-    weight: int = 0
-    forward: Cluster | None = None
-
-    def __str__(self) -> str:
-        names = ", ".join(n.op.name for n in self.maps)
-        return f"space ({', '.join(map(str, self.space))}) inner {sorted(self.inner)}: {names}"
-
-
-Step = Cluster | Tensor
-
-
-@dataclass(slots=True)
-class Partition:
-    """What runs, in order: clusters and single operations; and which variables need a buffer."""
-
-    steps: list[Step]
-    stored: dict[Tensor, None]
-
-
-def is_scalar_literal(node: Tensor) -> bool:
-    """Whether a leaf is part of the expressions that use it, not a buffer."""
-    return node.op is leaves.size or (node.op is leaves.constant and node.type.shape == ())
-
-
-def is_free(node: Tensor) -> bool:
-    """Whether a node has no code of its own: a leaf, a view, a ramp."""
-    return not node.inputs or node.op in VIEWS or node.op is leaves.iota
-
-
-def is_fusable(node: Tensor) -> bool:
-    return node.op.elementwise or node.op in REDUCTIONS or node.op in (index.gather, copy)
-
-
-def keeps_order(operand_maps: dict[Tensor, AxisMap]) -> bool:
-    """Whether one nest can run these reductions, every floating-point sum in its own order."""
-    sums = {n: m for n, m in operand_maps.items() if is_ordered(n.op, n.inputs[0].dtype)}
-    runs = [[a for a in axes if a is not None] for axes in sums.values()]
-    return len({n.dtype for n in sums}) <= 1 and all(r == sorted(r) for r in runs)
+__all__ = ["partition"]
 
 
 class _Partitioner:
-    def __init__(self, outputs: Sequence[Tensor]) -> None:
-        self.order = topological(outputs)
+    def __init__(self, outputs: Sequence[Tensor], fuse: bool) -> None:
+        self.order, self.fuse = topological(outputs), fuse
+        self.uniform = uniform_values(self.order, outputs) if fuse else {}
         self.position = {n: k for k, n in enumerate(self.order)}
         self.home: dict[Tensor, Cluster] = {}
         self.siblings: dict[tuple[Tensor, tuple[int, ...]], Tensor] = {}
         self.ranks = StepOrder(self.reads_steps)
+
+    def is_free(self, node: Tensor) -> bool:
+        """Whether no step computes a node: it is a leaf, a view, or part of what reads it."""
+        return node not in self.home and (is_free(node) or node in self.uniform)
 
     # ---- membership --------------------------------------------------------------------------
 
@@ -126,15 +74,9 @@ class _Partitioner:
             c = c.forward
         return c
 
-    def source(self, node: Tensor) -> Tensor:
-        """What a chain of views reads."""
-        while node.op in VIEWS:
-            node = node.inputs[0]
-        return node
-
     def operands(self, node: Tensor) -> Iterable[tuple[Tensor, Tensor, bool]]:
         """(operand, source, whether only axis views lie between) of fusable inputs."""
-        fused = node.inputs[1:] if node.op is index.gather else node.inputs
+        fused = node.inputs[1:] if node.op in READS_MEMORY else node.inputs
         for operand in fused:
             n, plain = operand, True
             while n.op in VIEWS:
@@ -149,7 +91,7 @@ class _Partitioner:
         members: Iterable[Tensor] = step.maps if isinstance(step, Cluster) else (step,)
         for m in members:
             for i in (*m.inputs, *m.after):
-                s = self.source(i)
+                s = source_of(i)
                 if not isinstance(step, Cluster) or self.cluster(s) is not step:
                     yield s
 
@@ -159,12 +101,12 @@ class _Partitioner:
 
     def reads_steps(self, step: Step) -> Iterable[Step]:
         """The steps a step reads from."""
-        return [self.step_of(r) for r in self.reads(step) if not is_free(r)]
+        return [self.step_of(r) for r in self.reads(step) if not self.is_free(r)]
 
     def outside(self, node: Tensor, c: Cluster) -> list[Step]:
         """The steps other than ``c`` that ``node`` reads."""
-        sources = [self.source(i) for i in (*node.inputs, *node.after)]
-        steps = [self.step_of(s) for s in sources if not is_free(s)]
+        sources = [source_of(i) for i in (*node.inputs, *node.after)]
+        steps = [self.step_of(s) for s in sources if not self.is_free(s)]
         return [s for s in steps if s is not c]
 
     # ---- axis maps ---------------------------------------------------------------------------
@@ -221,7 +163,7 @@ class _Partitioner:
         key = node.inputs[0], node.attrs["axis"]
         sibling = self.siblings.setdefault(key, node)
         c = self.cluster(sibling)
-        if c is None or c.weight >= LIMIT or c is self.cluster(self.source(key[0])):
+        if c is None or c.weight >= LIMIT or c is self.cluster(source_of(key[0])):
             return False
         outside = self.outside(node, c)
         if any(self.ranks.depends(u, c) for u in outside):
@@ -250,7 +192,7 @@ class _Partitioner:
             if not inner or (c.inner and c.inner != inner):
                 return False
             axes = tuple(m for k, m in enumerate(operand_map) if k not in node.attrs["axis"])
-        if node.op is index.gather and self.cluster(self.source(node.inputs[0])) is c:
+        if node.op in READS_MEMORY and self.cluster(source_of(node.inputs[0])) is c:
             return False
         outside = self.outside(node, c)
         if any(self.ranks.depends(u, c) for u in outside):
@@ -337,6 +279,37 @@ class _Partitioner:
         other.forward = c
         self.ranks.contract(c, other)
 
+    def sink_into(self, c: Cluster, wanted: set[Tensor]) -> None:
+        """Take in what is cheap, has one value a row, and is read by ``c`` alone.
+
+        ``c`` then walks its rows one by one, even if it reduces nothing.
+        """
+        for other in self.reads_steps(c):
+            if not isinstance(other, Cluster) or not self.is_row_of(other, c, wanted):
+                continue
+            readers = [m for m in c.maps if any(s is other for s in self.outside(m, c))]
+            if any(m.op in REDUCTIONS for m in readers):
+                continue
+            before = c.inner
+            c.inner = before or frozenset(range(len(other.space), len(c.space)))
+            if self.has_rows(c):
+                self.try_merge(readers[0], c, other)
+            if other.forward is not c:
+                c.inner = before
+
+    def is_row_of(self, other: Cluster, c: Cluster, wanted: set[Tensor]) -> bool:
+        """Whether ``other`` may become values of the rows of ``c``."""
+        if other.inner or not 0 < len(other.space) < len(c.space) or other.forward is not None:
+            return False
+        cheap = all(m.op.name in CHEAP or m.op is gather for m in other.maps)
+        alone = not any(m in wanted for m in other.maps) and [*self.ranks.readers[other]] == [c]
+        product = any(r.op is matmul for r in self.reads(c))  # c may become its epilogue
+        return cheap and alone and (bool(c.inner) or not product)
+
+    def has_rows(self, c: Cluster) -> bool:
+        """Whether every member runs along all of the inner axes or along none."""
+        return all(c.inner & set(a) in (frozenset(), c.inner) for a in c.maps.values())
+
     def embed(self, node: Tensor, c: Cluster, other: Cluster) -> tuple[int, ...] | None:
         """For each axis of ``other``'s space the axis of ``c``'s it coincides with."""
         found: dict[int, int] = {}
@@ -365,7 +338,7 @@ class _Partitioner:
         }
         for readers, read, maps in ((c.maps, moved, c.maps), (moved, c.maps, moved)):
             for m in readers:
-                if m.op is index.gather and self.source(m.inputs[0]) in read:
+                if m.op in READS_MEMORY and source_of(m.inputs[0]) in read:
                     return False
                 for operand, source, plain in self.operands(m):
                     if source not in read:
@@ -380,39 +353,52 @@ class _Partitioner:
 
     def run(self, outputs: Sequence[Tensor]) -> Partition:
         for node in self.order:
-            if is_free(node):
+            if self.is_free(node):
                 continue
             if is_fusable(node):
-                self.place(node)
+                (self.place if self.fuse else self.start)(node)
             else:
                 self.ranks.append(
-                    node, [self.step_of(r) for r in self.reads(node) if not is_free(r)]
+                    node, [self.step_of(r) for r in self.reads(node) if not self.is_free(r)]
                 )
-        return Partition(self.ranks.steps(), self.stored(outputs))
+        if not self.fuse:
+            return Partition(self.ranks.steps(), self.stored(outputs))
+        wanted = {source_of(o) for o in outputs}
+        for c in [s for s in self.ranks.steps() if isinstance(s, Cluster)]:
+            self.sink_into(c, wanted)
+        parts = Partition(self.ranks.steps(), self.stored(outputs))
+        recompute(parts, outputs, self.uniform)
+        place_parts(parts, outputs)
+        for step in parts.steps:
+            if isinstance(step, Cluster):
+                adopt(step, self.uniform)
+        return parts
 
-    def stored(self, outputs: Sequence[Tensor]) -> dict[Tensor, None]:
+    def stored(self, outputs: Sequence[Tensor]) -> dict[Tensor, Place | None]:
         """Variables read outside the step that computes them."""
-        out: dict[Tensor, None] = {}
+        out: dict[Tensor, Place | None] = {}
         for node in self.order:
-            if is_free(node):
+            if self.is_free(node):
                 continue
             c = self.cluster(node)
             if c is None:
                 out[node] = None
             for i in node.inputs:
-                s = self.source(i)
-                if s.inputs and (c is None or self.cluster(s) is not c or self._reread(node, i, s)):
+                s = source_of(i)
+                if not self.is_free(s) and (
+                    c is None or self.cluster(s) is not c or self._reread(node, i, s)
+                ):
                     out[s] = None
         for o in outputs:
-            s = self.source(o)
-            if s.inputs:
+            s = source_of(o)
+            if not self.is_free(s):
                 out[s] = None
         return out
 
     def _reread(self, node: Tensor, operand: Tensor, source: Tensor) -> bool:
-        return node.op is index.gather and operand is node.inputs[0]
+        return node.op in READS_MEMORY and operand is node.inputs[0]
 
 
-def partition(outputs: Sequence[Tensor]) -> Partition:
-    """The kernels that compute the (prepared) outputs."""
-    return _Partitioner(outputs).run(outputs)
+def partition(outputs: Sequence[Tensor], fuse: bool = True) -> Partition:
+    """The kernels that compute the (prepared) outputs; without ``fuse`` one for each operation."""
+    return _Partitioner(outputs, fuse).run(outputs)

@@ -8,12 +8,14 @@ from collections.abc import Callable
 import numpy as np
 
 from symgraph import functions as f
+from symgraph.backends.llvm.memory_ops import copy, inside
 from symgraph.backends.llvm.reduction import peak
 from symgraph.backends.llvm.views import VIEWS, View, compose, whole
+from symgraph.backends.llvm.windows import join, joinable, place
 from symgraph.functions.variables import number
 from symgraph.graph import Graph, topological
 from symgraph.op import Op
-from symgraph.ops import elementwise, index, leaves, reduction
+from symgraph.ops import elementwise, index, leaves, reduction, shape
 from symgraph.ops.product import matmul
 from symgraph.ops.ranges import SQUARES
 from symgraph.origins import with_origin
@@ -22,19 +24,16 @@ from symgraph.sizes import product
 from symgraph.tensor import Tensor, apply
 from symgraph.types import TensorType
 
-__all__ = ["copy", "prepare"]
-
-#: A contiguous copy of a view: the one op that only this backend knows.
-copy = Op(
-    "copy", lambda types, attrs, equations: TensorType(types[0].dtype, types[0].shape), lambda x: x
-)
+__all__ = ["prepare"]
 
 
 def _shifted(x: Tensor, axis: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """The shift of softmax (the maximum, made finite), and x minus it."""
     most = float(np.finfo(x.dtype).max)
     top = _reduced(peak, x, axis, keepdims=True)
-    shift = f.clip(top, number(-most, x.dtype), number(most, x.dtype))
+    low, high = number(-most, x.dtype), number(most, x.dtype)
+    finite = f.where(f.less(top, low), low, top)  # an instruction each; a clip orders zeros too
+    shift = f.where(f.greater(finite, high), high, finite)
     return shift, f.subtract(x, shift)
 
 
@@ -151,7 +150,8 @@ def _picked(
             operands = [_picked(i, own, done, depth - 1) for i, own in aligned]
             done[x] = rebuilt(x, tuple(operands))
         else:
-            done[x] = apply(index.gather, (small, *rest), (("axes", tuple(range(small.ndim))),))
+            table = apply(copy, (small,)) if small.op is inside else small
+            done[x] = apply(index.gather, (table, *rest), (("axes", tuple(range(small.ndim))),))
     return done[x]
 
 
@@ -174,6 +174,7 @@ EXPANSIONS: dict[Op, Callable[..., Tensor]] = {
     elementwise.assume_normalised: lambda node, x: x,
     matmul: _few_batch_axes,
     index.gather: _picking,
+    shape.place: place,
     **dict.fromkeys(_REDUCTIONS, _trivial),
 }
 
@@ -192,6 +193,7 @@ def _buffered(node: Tensor) -> Tensor:
         ramp = source.op is leaves.iota and node.op is not index.gather
         if (
             ramp
+            or source.op is inside
             or source.op is leaves.size
             or (source.op is leaves.constant and source.type.shape == ())
         ):
@@ -205,6 +207,13 @@ _FROM_MEMORY = (
 )  # fmt: skip
 
 
+def _is_read_on_the_way(node: Tensor, graph: Graph) -> bool:
+    """Whether those who read a join can compute it: loops over elements, which need no buffer."""
+    return all(o is not node for o in graph.outputs) and all(
+        n.op.elementwise or n.op in EXPANSIONS for n in graph.get_consumers(node)
+    )
+
+
 def prepare(graph: Graph) -> list[Tensor]:
     """The outputs of ``graph`` in kernel form; build inside a private table."""
     done: dict[Tensor, Tensor] = {}
@@ -213,6 +222,8 @@ def prepare(graph: Graph) -> list[Tensor]:
         with with_origin(node.origin):
             inputs = tuple([done[i] for i in node.inputs])
             expand = EXPANSIONS.get(node.op)
+            if node.op is shape.concat and joinable(inputs) and _is_read_on_the_way(node, graph):
+                expand = join
             new = expand(node, *inputs) if expand is not None else rebuilt(node, inputs)
             done[node] = _viewable(_buffered(new), views)
     return [done[o] for o in graph.outputs]
@@ -220,7 +231,10 @@ def prepare(graph: Graph) -> list[Tensor]:
 
 def _viewable(node: Tensor, views: dict[Tensor, View]) -> Tensor:
     """The node, its input copied first where a reshape has no view of it."""
-    for n in topological([node], views):
+    if node in views:
+        return node
+    deep = any(i not in views for i in node.inputs)
+    for n in topological([node], views) if deep else (node,):
         if n.op in VIEWS:
             found = compose(n, views[n.inputs[0]])
             if found is None:

@@ -26,7 +26,7 @@ BLOCK = 8
 
 #: The largest element that is a number, if any. It is all that softmax needs to subtract (a NaN
 #: still reaches the sum), and it takes one instruction where max takes six.
-peak = Op("peak", r.max_.infer, r.max_.evaluate, r.max_.traits)
+peak = Op("peak", r.reduced("peak", "f"), r.max_.evaluate, r.max_.traits)
 
 
 @dataclass(frozen=True, slots=True)

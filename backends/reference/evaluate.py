@@ -11,6 +11,7 @@ from symgraph.errors import IndexRangeError, ShapeError, UsageError
 from symgraph.graph import Graph
 from symgraph.ops import index as index_ops
 from symgraph.ops import leaves
+from symgraph.ops.reduction import nothing
 from symgraph.origins import root_line
 from symgraph.sizes import Atom, Dim, Size, evaluate, lone_atom, symbols_of
 from symgraph.tensor import Tensor, describe
@@ -47,7 +48,7 @@ def bind_sizes(pairs: Iterable[tuple[Tensor, Shaped]]) -> dict[Atom, int]:
         ShapeError: an array disagrees with the declared shape or with another array.
     """
     sizes: dict[Atom, int] = {}
-    made: dict[Atom, str] = {}
+    made: dict[Atom, tuple[int, Tensor]] = {}
     later: list[tuple[Tensor, int, Dim, int]] = []
     for variable, array in pairs:
         for axis, (dim, extent) in enumerate(zip(variable.shape, array.shape, strict=True)):
@@ -55,12 +56,13 @@ def bind_sizes(pairs: Iterable[tuple[Tensor, Shaped]]) -> dict[Atom, int]:
             if atom is None or atom.kind != "symbol":
                 later.append((variable, axis, dim, extent))
             elif sizes.setdefault(atom, extent) != extent:
+                first, source = made[atom]
                 raise ShapeError(
                     f"axis {axis} of {describe(variable)} has size {extent}, but {atom.name} is "
-                    f"{sizes[atom]} from {made[atom]}"
+                    f"{sizes[atom]} from axis {first} of {describe(source)}"
                 )
             else:
-                made.setdefault(atom, f"axis {axis} of {describe(variable)}")
+                made.setdefault(atom, (axis, variable))
     for variable, axis, dim, extent in later:
         if not symbols_of(dim) <= sizes.keys():
             continue
@@ -86,6 +88,12 @@ def check_equations(graph: Graph, sizes: Mapping[Atom, int], complete: bool = Tr
             raise size_error(node, a, b, left, right)
 
 
+#: The reductions that need an element, by what they are of nothing.
+_WITHOUT_IDENTITY = {
+    "max": "max", "min": "min", "argmax": "argmax", "argmin": "argmin", "max_and_argmax": "max",
+}  # fmt: skip
+
+
 def size_error(node: Tensor | None, a: Dim, b: Dim, left: int, right: int) -> Exception:
     """The error for two sizes that turned out different when called."""
     line = root_line(node.origin) if node is not None else None
@@ -101,6 +109,10 @@ def size_error(node: Tensor | None, a: Dim, b: Dim, left: int, right: int) -> Ex
             f"an index{where} is out of range for an axis of size {right}: it needs at least "
             f"{left} elements"
         )
+    if isinstance(a, Size) and node is not None and node.op.name in _WITHOUT_IDENTITY:
+        axis = next(k for k in node.attrs["axis"] if node.inputs[0].shape[k] == b)
+        text = nothing(_WITHOUT_IDENTITY[node.op.name], axis)
+        return ShapeError(f"an axis is empty{where}: of {describe(node.inputs[0])}, {text}")
     cure = "; pass arrays whose sizes agree"
     if 1 in (left, right) and isinstance(a, Size) and isinstance(b, Size):
         cure = (

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 
 from symgraph.arguments import bind_arguments, convert_argument
-from symgraph.backends.reference.evaluate import evaluate_graph
+from symgraph.backends.reference.evaluate import bind_sizes, evaluate_graph
+from symgraph.cell import holding
 from symgraph.errors import NonFiniteError
 from symgraph.functions import SharedVariable
 from symgraph.graph import Graph
 from symgraph.origins import root_line
+from symgraph.out import check_out, take_out
 from symgraph.program import Function, Signature
 from symgraph.tensor import Tensor
 
@@ -34,15 +36,19 @@ class ReferenceFunction(Function):
         self._shared = [n for n in graph.nodes if isinstance(n, SharedVariable)]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        signature = self.signature
+        signature, out = self.signature, take_out(self.signature, kwargs)
         given = bind_arguments(signature.name, signature.inputs, args, kwargs)
         values: dict[Tensor, Any] = {
             i: convert_argument(i, v, signature.name)
             for i, v in zip(signature.inputs, given, strict=True)
         }
-        values |= {s: s.cell.array for s in self._shared}
-        results = evaluate_graph(self.graph, values, self._observer)
-        return self._deliver([np.array(r, order="C") for r in results])
+        with holding(v.cell for v in (*self._shared, *signature.updated)):
+            values |= {s: s.cell.array for s in self._shared}
+            targets = None
+            if out is not None:
+                targets = check_out(signature, self.graph.outputs, out, bind_sizes(values.items()))
+            results = evaluate_graph(self.graph, values, self._observer)
+            return self._deliver([np.array(r, order="C") for r in results], targets)
 
 
 def finite_observer(node: Tensor, value: Any) -> None:

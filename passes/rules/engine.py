@@ -7,6 +7,7 @@ is left to rewrite. The cost is linear in nodes and rewrites.
 
 from __future__ import annotations
 
+import functools
 import gc
 import warnings
 from collections.abc import Callable, Sequence
@@ -19,7 +20,6 @@ from symgraph.ops import leaves
 from symgraph.ops.shape import broadcast_to
 from symgraph.origins import Attempt, Derived, set_origin
 from symgraph.passes.facts import Facts
-from symgraph.passes.rules import RULES
 from symgraph.passes.rules.pattern import Tree
 from symgraph.passes.rules.rule import Match, Rule, RuleWarning
 from symgraph.passes.rules.ruleset import Candidate, Kinds, RuleSet, Signature, Top
@@ -30,13 +30,19 @@ from symgraph.types import TupleType
 
 __all__ = ["Counts", "RuleSet", "rewrite_graph", "rewrite_outputs", "successor"]
 
-BUILT_IN = {rule.name: rule for rule in RULES}
-
 #: how often a run is repeated because a node lost its other users
 SWEEPS = 8
 
 #: how many of the last rewrites are looked at to say which rules do not end
 SHOWN = 20
+
+
+@functools.cache
+def built_in() -> dict[str, Rule]:
+    """Our own rules by name."""
+    from symgraph.passes.rules.table import RULES
+
+    return {rule.name: rule for rule in RULES}
 
 
 @dataclass(slots=True)
@@ -235,7 +241,7 @@ class _Run:
     def _refuse(self, names: list[str], what: str) -> None:
         """Rules that do not end: an error if a user's is among them, else a warning."""
         message = f"pass {self.pass_name}: rules {what}"
-        if any(self.rules[n] is not BUILT_IN.get(n) for n in names):
+        if any(self.rules[n] is not built_in().get(n) for n in names):
             raise GraphError(message)
         warnings.warn(f"{message}; rewriting stopped there", RuleWarning, stacklevel=1)
 

@@ -197,9 +197,11 @@ def variants(pattern: Pattern) -> list[Pattern]:
     if not isinstance(pattern, Call):
         return [pattern]
     orders = [variants(a) for a in pattern.args]
-    out = [replace(pattern, args=args) for args in itertools.product(*orders)]
+    out = [pattern]
+    if any(len(order) > 1 for order in orders):
+        out = [Call(pattern.op, args, pattern.name) for args in itertools.product(*orders)]
     if "commutative" in pattern.op.traits and len(pattern.args) == 2:
-        out += [replace(p, args=p.args[::-1]) for p in out]
+        out += [Call(pattern.op, p.args[::-1], pattern.name) for p in out]
     return list(dict.fromkeys(out))
 
 

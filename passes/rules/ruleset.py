@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -45,6 +46,10 @@ Entry = tuple[Kind, tuple[Candidate, ...], tuple[Top, ...]]
 #: a rule's place, one variant of its left side and what to do with it
 Indexed = tuple[int, Call | Node, Candidate]
 
+#: variants of left sides by the operation asked for as first input, None for any: their number
+#: in the order of trial, the rule's place, the rule
+Variants = dict[Op | None, list[tuple[int, int, Rule, Call]]]
+
 #: more signatures than this are forgotten, those of a program do not reach it
 MANY = 1 << 16
 
@@ -75,7 +80,9 @@ class RuleSet:
                 fits = self.trees.get(rule.left, ())
                 self.trees[rule.left] = (*fits, self._candidate(rule, None))
         self._anywhere: list[Indexed] = []
-        self._by_op: dict[Op, list[Indexed]] | None = None
+        self._by_op: dict[Op, list[tuple[int, Rule, Call]]] | None = None
+        self._of_op: dict[Op, Variants] = {}
+        self._made: dict[tuple[int, int], Indexed] = {}
         self._by_ops: dict[tuple[Op, ...], list[Indexed]] = {}
         self._kinds: dict[tuple[Op, tuple[Op, ...], frozenset[str] | None], Kind] = {}
         self._numbers: dict[Number, list[Number]] = {}
@@ -133,9 +140,9 @@ class RuleSet:
         sound = None if self.relaxed or rule.contract != FINITE_ONLY else rule.sound
         return rule, match, rule.when, sound, rule.maker()
 
-    def _index(self) -> dict[Op, list[Indexed]]:
-        """The variants of every left side by their operation; made at first use."""
-        by_op: dict[Op, list[Indexed]] = {}
+    def _index(self) -> dict[Op, list[tuple[int, Rule, Call]]]:
+        """The rules and their places by the operation of the left side; made at first use."""
+        by_op: dict[Op, list[tuple[int, Rule, Call]]] = {}
         for k, rule in enumerate(self.rules):
             if isinstance(rule.left, Tree) or not self._may_fire(rule):
                 continue
@@ -145,13 +152,35 @@ class RuleSet:
             if isinstance(rule.left, Node):
                 self._anywhere.append((k, rule.left, self._candidate(rule, None)))
                 continue
-            for variant in variants(rule.left):
-                if not isinstance(variant, Call):
-                    raise GraphError(f"rule {rule.name}: the left side is no operation")
-                candidate = self._candidate(rule, matcher(variant))
-                by_op.setdefault(variant.op, []).append((k, variant, candidate))
+            if not isinstance(rule.left, Call):
+                raise GraphError(f"rule {rule.name}: the left side is no operation")
+            by_op.setdefault(rule.left.op, []).append((k, rule, rule.left))
         self._by_op = by_op
         return by_op
+
+    def _variants(self, op: Op) -> Variants:
+        """The variants of the left sides of one operation, in order and by the operation that their
+        first input asks for; made when it is first met."""
+        found = self._of_op.get(op)
+        if found is None:
+            by_op = self._by_op if self._by_op is not None else self._index()
+            found = self._of_op[op] = {}
+            number = itertools.count()
+            for k, rule, left in by_op.get(op, ()):
+                for variant in variants(left):
+                    assert isinstance(variant, Call)
+                    first = variant.args[0] if variant.args else None
+                    asked = first.op if isinstance(first, Call) else None
+                    found.setdefault(asked, []).append((next(number), k, rule, variant))
+        return found
+
+    def _matched(self, k: int, rule: Rule, variant: Call) -> Indexed:
+        """A variant with its matcher; made when a node may first fit it."""
+        found = self._made.get((k, id(variant)))
+        if found is None:
+            entry = k, variant, self._candidate(rule, matcher(variant))
+            found = self._made[k, id(variant)] = entry
+        return found
 
     def marks(self, constant: Tensor) -> frozenset[str] | None:
         """Which of the numbers in the rules a constant holds everywhere."""
@@ -189,15 +218,23 @@ class RuleSet:
             if may_match(pattern, inputs) and _looks(candidate[0], inputs)
         )
 
+    def _near(self, op: Op, children: tuple[Op, ...]) -> list[tuple[int, int, Rule, Call]]:
+        """The variants that ask for this operation and this first input, in order."""
+        found = self._variants(op)
+        free = found.get(None, [])
+        if not children or children[0] not in found:
+            return free
+        return sorted([*free, *found[children[0]]], key=lambda entry: entry[0])
+
     def _by_operations(self, op: Op, children: tuple[Op, ...]) -> list[Indexed]:
         found = self._by_ops.get((op, *children))
         if found is None:
-            by_op = self._by_op if self._by_op is not None else self._index()
-            fits = [
-                entry
-                for entry in [*by_op.get(op, ()), *self._anywhere]
-                if could_match(entry[1], op, children)
+            fits: list[Indexed] = [
+                self._matched(k, rule, variant)
+                for _, k, rule, variant in self._near(op, children)
+                if could_match(variant, op, children)
             ]
+            fits += [e for e in self._anywhere if could_match(e[1], op, children)]
             found = self._by_ops[op, *children] = sorted(fits, key=lambda entry: entry[0])
         return found
 

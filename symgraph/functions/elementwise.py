@@ -63,6 +63,9 @@ def positive(x: Any, /) -> Tensor:
 def pow(x1: Any, x2: Any, /) -> Tensor:
     """x1 ** x2, IEEE pow for floats. A literal exponent 1, 2 or -1 becomes the simpler op.
 
+    An integer to a negative power found at run time is its reciprocal rounded towards zero: of 1
+    and -1 the power itself, of all others 0.
+
     Raises:
         UsageError: an integer to a literal negative power (use a float base).
     """
@@ -117,12 +120,44 @@ def where(condition: Any, x1: Any, x2: Any, /) -> Tensor:
 
 # ---- comparison, logic, bits ---------------------------------------------------------------------
 
-equal = _binary(ops.equal)
-not_equal = _binary(ops.not_equal)
-less = _binary(ops.less)
-less_equal = _binary(ops.less_equal)
-greater = _binary(ops.greater)
-greater_equal = _binary(ops.greater_equal)
+
+def _comparison(op: Op) -> Binary:
+    """Integers are compared as numbers, also int64 with uint64, which have no common type."""
+
+    def function(x1: Any, x2: Any, /) -> Tensor:
+        if isinstance(x1, _ARRAYS) and isinstance(x2, _ARRAYS):
+            a, b = as_tensor(x1, op.name), as_tensor(x2, op.name)
+            kinds = [(t.dtype.kind, t.dtype.itemsize) for t in (a, b) if not t.type.weak]
+            if ("u", 8) in kinds and "i" in [kind for kind, _ in kinds]:
+                return _signs(op, a, b) if b.dtype.kind == "u" else _signs(_MIRRORED[op], b, a)
+        return elementwise_node(op, x1, x2)
+
+    function.__name__ = function.__qualname__ = op.name
+    function.__doc__ = f"Element-wise {op.name} of broadcast operands, as numbers."
+    return function
+
+
+def _signs(op: Op, signed: Tensor, unsigned: Tensor) -> Tensor:
+    """A comparison with uint64: of the sign first, then without it."""
+    negative = apply(ops.less, (signed, number(0, signed.dtype)))
+    magnitudes = apply(op, (cast(signed, unsigned.dtype), unsigned))
+    if op in (ops.less, ops.less_equal, ops.not_equal):
+        return apply(ops.logical_or, (negative, magnitudes))
+    return apply(ops.logical_and, (apply(ops.logical_not, (negative,)), magnitudes))
+
+
+_ARRAYS = (Tensor, np.ndarray, np.generic)
+_MIRRORED = {
+    ops.equal: ops.equal, ops.not_equal: ops.not_equal,
+    ops.less: ops.greater, ops.greater: ops.less,
+    ops.less_equal: ops.greater_equal, ops.greater_equal: ops.less_equal,
+}  # fmt: skip
+equal = _comparison(ops.equal)
+not_equal = _comparison(ops.not_equal)
+less = _comparison(ops.less)
+less_equal = _comparison(ops.less_equal)
+greater = _comparison(ops.greater)
+greater_equal = _comparison(ops.greater_equal)
 
 
 def _as_bool(x: Any, what: str) -> Tensor:

@@ -92,7 +92,7 @@ class SharedVariable(Tensor):
     def get_value(self, borrow: bool = False) -> np.ndarray[Any, Any]:
         """The current value: a copy, or with ``borrow=True`` a read-only view of the memory."""
         if not borrow:
-            return self.cell.array.copy()
+            return self.cell.copy()
         view = self.cell.array.view()
         view.flags.writeable = False
         return view

@@ -7,19 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.errors import DTypeError, GraphError
+from symgraph.errors import DTypeError, GraphError, ShapeError
 from symgraph.op import Attrs, Equations, Op
 from symgraph.ops.ranges import SQUARES
 from symgraph.ops.registry import declare
-from symgraph.types import DTYPES, TensorType, TupleType, broadcast_shapes
+from symgraph.sizes import maximum
+from symgraph.types import DTYPES, TensorType, TupleType, broadcast_shapes, equate
 
 Array = np.ndarray[Any, Any]
 
 
-def reduction(
-    name: str, evaluate: Callable[..., Any], kinds: str, traits: str, result: str = "same"
-) -> Op:
-    """Declare an op that removes the axes in its attribute ``axis``."""
+def reduced(name: str, kinds: str, result: str = "same", some: bool = False) -> Callable[..., Any]:
+    """The inference of an op that removes the axes in its attribute ``axis``.
+
+    With ``some`` these must hold something: a size is checked when the function is called.
+    """
 
     def infer(types: tuple[TensorType, ...], attrs: Attrs, equations: Equations) -> TensorType:
         (x,) = types
@@ -28,9 +30,33 @@ def reduction(
         axis = attrs["axis"]
         if any(not 0 <= a < x.ndim for a in axis) or list(axis) != sorted(set(axis)):
             raise GraphError(f"{name}: axis {axis} is not a sorted tuple of axes of rank {x.ndim}")
+        for a in axis if some else ():
+            if equate(maximum(x.shape[a], 1), x.shape[a], equations) is None:
+                raise ShapeError(f"{name}: {nothing(name, a)}")
         shape = tuple(d for k, d in enumerate(x.shape) if k not in axis)
         return TensorType(x.dtype if result == "same" else DTYPES[result], shape)
 
+    return infer
+
+
+def nothing(name: str, axis: int) -> str:
+    """Why a reduction without an identity fails."""
+    return (
+        f"axis {axis} is empty, and the {name} of nothing does not exist; join a least element "
+        "with sg.concat first"
+    )
+
+
+def reduction(
+    name: str,
+    evaluate: Callable[..., Any],
+    kinds: str,
+    traits: str,
+    result: str = "same",
+    some: bool = False,
+) -> Op:
+    """Declare an op that removes the axes in its attribute ``axis``."""
+    infer = reduced(name, kinds, result, some)
     return declare(name, infer, evaluate, "reduction " + traits)
 
 
@@ -67,8 +93,8 @@ def _plain(pick: Any, worst: Callable[[Any], Any]) -> Callable[..., Any]:
     return evaluate
 
 
-max_ = reduction("max", _plain(np.max, lowest), "biuf", "exact")
-min_ = reduction("min", _plain(np.min, highest), "biuf", "exact")
+max_ = reduction("max", _plain(np.max, lowest), "biuf", "exact", some=True)
+min_ = reduction("min", _plain(np.min, highest), "biuf", "exact", some=True)
 any_ = reduction("any", lambda x, axis: np.any(x, axis=axis), "b", "exact", "bool")
 all_ = reduction("all", lambda x, axis: np.all(x, axis=axis), "b", "exact", "bool")
 
@@ -82,9 +108,9 @@ def _first(pick: Any) -> Callable[..., Any]:
     return evaluate
 
 
-#: The position of the first maximum (or NaN) along one axis; 0 where the axis is empty.
-argmax = reduction("argmax", _first(np.argmax), "biuf", "exact discrete", "int64")
-argmin = reduction("argmin", _first(np.argmin), "biuf", "exact discrete", "int64")
+#: The position of the first maximum (or NaN) along one axis.
+argmax = reduction("argmax", _first(np.argmax), "biuf", "exact discrete", "int64", True)
+argmin = reduction("argmin", _first(np.argmin), "biuf", "exact discrete", "int64", True)
 
 
 def _infer_max_and_argmax(

@@ -9,7 +9,7 @@ import numpy as np
 from symgraph.errors import DTypeError, ShapeError
 from symgraph.op import Attrs, Equations
 from symgraph.ops.registry import declare
-from symgraph.sizes import Dim, maximum, product
+from symgraph.sizes import Dim, atoms_of, maximum, product
 from symgraph.types import TensorType, equate, shape_text
 
 Array = np.ndarray[Any, Any]
@@ -22,6 +22,9 @@ def _infer_reshape(types: tuple[TensorType, ...], attrs: Attrs, equations: Equat
             f"reshape: {shape_text(x.shape)} has {product(x.shape)} elements, "
             f"{shape_text(shape)} has {product(shape)}"
         )
+    for atom in (a for d in shape for a in atoms_of(d)):
+        if atom.kind == "floordiv":  # a size written as -1 beside an empty axis is not determined
+            equate(maximum(atom.args[1], 1), atom.args[1], equations)
     return TensorType(x.dtype, shape, x.weak)
 
 

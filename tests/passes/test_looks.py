@@ -12,7 +12,6 @@ import symgraph as sg
 from symgraph import Graph, Tensor
 from symgraph.errors import SymgraphError
 from symgraph.passes.facts import Facts
-from symgraph.passes.rules import RULES
 from symgraph.passes.rules.pattern import (
     Env,
     Kind,
@@ -27,6 +26,7 @@ from symgraph.passes.rules.pattern import (
 )
 from symgraph.passes.rules.rule import EXACT, Match, Rule
 from symgraph.passes.rules.ruleset import Kinds, RuleSet
+from symgraph.passes.rules.table import RULES
 from symgraph.passes.rules.users import Users
 
 a = Var("a")

@@ -16,9 +16,9 @@ import symgraph as sg
 from symgraph import Tensor
 from symgraph.errors import GraphError, SymgraphError
 from symgraph.functions.variables import number
-from symgraph.passes.rules import RULES
 from symgraph.passes.rules.engine import RuleSet, rewrite_outputs
 from symgraph.passes.rules.rule import CONTRACTS, FINITE_ONLY, Rule
+from symgraph.passes.rules.table import RULES
 
 NAMES = [rule.name for rule in RULES]
 FLOATS = ("float64", "float32")

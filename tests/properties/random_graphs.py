@@ -370,16 +370,24 @@ def _array(draw: Draw, x: sg.Tensor, sizes: dict[str, int], smooth: bool) -> Arr
 
 @st.composite
 def examples(
-    draw: Draw, smooth: bool = False, steps: int = 16, dims: tuple[int | str, ...] = DIMS
-) -> Example:
-    """A random graph of up to ``steps`` functions; with ``smooth`` of float64 only."""
+    draw: Draw, smooth: bool = False, steps: int = 16, dims: tuple[int | str, ...] = DIMS,
+    shapes: tuple[tuple[int | str, ...], ...] = (), first: tuple[str, ...] = ("float64",),
+) -> Example:  # fmt: skip
+    """A random graph of up to ``steps`` functions; with ``smooth`` of float64 only.
+
+    The inputs have one of the ``shapes``, if there are any, or up to three of the ``dims``; the
+    dtype of the first is one of ``first``.
+    """
     sizes = {name: draw(st.sampled_from(values)) for name, values in SIZES.items()}
     g = Grower(draw, smooth)
     dtypes = ("float64",) if smooth else (*FLOATS, "int64", "bool", *INTEGERS[1:])
     inputs = []
     for k in range(draw(st.integers(1, 3))):
-        shape = tuple(draw(st.sampled_from(dims)) for _ in range(draw(st.integers(0, 3))))
-        dtype = draw(st.sampled_from(dtypes)) if k else dtypes[0]
+        if shapes:
+            shape = draw(st.sampled_from(shapes))
+        else:
+            shape = tuple(draw(st.sampled_from(dims)) for _ in range(draw(st.integers(0, 3))))
+        dtype = draw(st.sampled_from(dtypes if k else first))
         inputs.append(sg.tensor(f"x{k}", shape=shape, dtype=dtype))
     masks = [sg.tensor("p", shape=inputs[0].shape[:1], dtype="bool")] if smooth else []
     g.pool += inputs + masks

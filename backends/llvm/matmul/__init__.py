@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from .abi import Epilogue, MatmulKernel
-from .blocking import workspace_bytes
 from .caller import argument_table, call
 from .driver import emit_matmul
 from .loaded import library
+from .units import units
+from .workspace import workspace_bytes
 
 __all__ = [
     "Epilogue",
@@ -15,5 +16,6 @@ __all__ = [
     "call",
     "emit_matmul",
     "library",
+    "units",
     "workspace_bytes",
 ]

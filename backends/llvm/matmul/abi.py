@@ -1,10 +1,10 @@
 """What callers of a matrix-product kernel must know: the argument table, the epilogue, the result.
 
 A kernel has the form of `kernel_function`: ``args`` points to 8-byte entries at the positions
-below, and the answer is 0. Strides count elements (not bytes) and may be zero or negative; pointers
-address element (0, 0) of batch entry 0. Operands must not overlap C. BATCH is the product of the three
-batch extents (unused axes have extent 1); the last batch axis varies fastest; a stride of 0
-broadcasts.
+below, `units` says how many units it has, and the answer is 0. Strides count elements (not bytes)
+and may be zero or negative; pointers address element (0, 0) of batch entry 0. Operands must not
+overlap C. BATCH is the product of the three batch extents (unused axes have extent 1); the last
+batch axis varies fastest; a stride of 0 broadcasts.
 """
 
 from __future__ import annotations

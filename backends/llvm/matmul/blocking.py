@@ -1,13 +1,14 @@
-"""Block sizes of the matrix product and the layout of its workspace, by scalar and target."""
+"""Block sizes of the matrix product and the register tile's place, by scalar and target."""
 
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 
 from ..jit import Target
 
-__all__ = ["FLOAT_BITS", "Blocking", "blocking", "workspace_bytes"]
+__all__ = ["FLOAT_BITS", "Blocking", "blocking"]
 
 FLOAT_BITS = {"float": 32, "double": 64}
 INTEGER_BITS = {"i1": 8, "i8": 8, "i16": 16, "i32": 32, "i64": 64}  # as stored
@@ -37,7 +38,7 @@ class Blocking:
     nc: int
     group: int
     partials: int
-    chunk: int = 1024
+    chunk: int = 512
     run: int = 4096
     strip: int = 32
 
@@ -67,34 +68,13 @@ class Blocking:
 
     @property
     def panel_at(self) -> int:
-        """Packed panels of B."""
+        """What follows the tile: packed panels of B, and more (see `workspace`)."""
         return _aligned((self.rows + 1) * self.width * self.size)
 
     @property
-    def sums_at(self) -> int:
-        """Finished sums of the vector path, padded by a vector."""
-        return 0
-
-    @property
-    def partial_at(self) -> int:
-        return self.sums_at + _aligned((self.chunk + self.lanes) * self.size)
-
-    @property
-    def vector_at(self) -> int:
-        """Two gathered vectors of ``run`` scalars."""
-        return self.partial_at + self.partials * self.chunk * self.size
-
-    @property
-    def strip_at(self) -> int:
-        """``strip`` gathered rows of ``chunk`` scalars."""
-        return self.vector_at + 2 * self.run * self.size
-
-    @property
-    def total(self) -> int:
-        """Bytes of workspace; the product and the vector path never run at once."""
-        product = self.panel_at + self.kc * self.nc * self.size
-        vector = self.strip_at + self.strip * self.chunk * self.size
-        return _aligned(max(product, vector))
+    def strip_rows(self) -> int:
+        """Rows of A packed together: whole register tiles, and whole panels as for B."""
+        return math.lcm(self.rows, self.width)
 
 
 def _aligned(size: int) -> int:
@@ -145,8 +125,3 @@ def blocking(scalar: str, target: Target) -> Blocking:
         group=group,
         partials=2 * lanes // group if is_float else 1,
     )
-
-
-def workspace_bytes(scalar: str, target: Target) -> int:
-    """Bytes of scratch memory that one running product of this scalar needs, aligned to 64."""
-    return blocking(scalar, target).total

@@ -6,25 +6,28 @@ from dataclasses import dataclass
 
 from ..builder import Builder, Module, Value
 from .blocking import Blocking
+from .finish import call_finish, emit_finish
 from .lanes import at, minimum
 from .microkernel import emit_microkernels
 from .packing import emit_pack
 from .product import Product
+from .workspace import FAR_BYTES, HOT_BYTES, LARGE_BYTES, OFTEN_ROWS, PART, REUSED_WIDTHS
 
 __all__ = ["emit_blocks"]
 
-LARGE_BYTES = 1 << 19  # a B up to this size is read where it lies
-OFTEN_ROWS = 96  # and a larger one too, unless C has more rows than this
+NEAR_BYTES = 1 << 18  # before an epilogue, a B up to this size is walked for a few rows at a time
 INTERNAL = "nounwind noinline"
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """Whether B is packed, and how K and the columns are cut."""
+    """Whether B and A are packed, and how K, the columns and the rows are cut."""
 
     pack: Value
+    pack_left: Value
     k_step: Value
     n_step: Value
+    m_step: Value
 
 
 def _plan(b: Builder, p: Product, blk: Blocking) -> _Plan:
@@ -49,19 +52,37 @@ def _plan(b: Builder, p: Product, blk: Blocking) -> _Plan:
         rest = b.and_(p.n, b.i64(blk.lanes - 1))
         pack = b.or_(pack, b.icmp("ne", rest, b.i64(0)))
     n_step = b.select(pack, b.i64(blk.nc), p.n)
-    return _Plan(pack, k_step, n_step)
+    by_columns = b.and_(b.icmp("eq", p.a_row, b.i64(1)), b.icmp("ne", p.a_col, b.i64(1)))
+    far = b.icmp("sgt", b.mul(p.a_col, p.k), b.i64(FAR_BYTES // blk.size))
+    reused = b.icmp("sgt", p.n, b.i64(REUSED_WIDTHS * blk.width))
+    pack_left = b.and_(b.and_(by_columns, far), reused)
+    near = b.icmp("sle", b.mul(p.k, p.n), b.i64(NEAR_BYTES // blk.size))
+    hot = b.select(b.and_(p.fused, near), b.i64(2 * blk.rows), b.i64(blk.mc))
+    m_step = b.select(pack_left, b.i64(blk.strip_rows), hot)
+    return _Plan(pack, pack_left, k_step, n_step, m_step)
 
 
-def emit_blocks(b: Builder, p: Product, blk: Blocking, has_epilogue: bool, finish: str) -> None:
+def emit_blocks(b: Builder, p: Product, blk: Blocking) -> None:
     """The loops over blocks: columns of C, cuts of K (B packed), rows of C.
 
-    A is never packed: its block stays in the second-level cache, and the micro-kernel broadcasts
-    single items, so that it costs nothing to leave them where they lie.
+    An epilogue sees blocks of C, just computed, so that it walks along rows of memory; where C is
+    not stored by rows, register tiles. A small block whose sums need no second cut of K goes from
+    the workspace to the epilogue, and never to C.
+
+    A by rows is never packed: its block stays in the second-level cache, and the micro-kernel
+    broadcasts single items, so that it costs nothing to leave them where they lie. Columns of a
+    large A lie a page or more apart, so a strip of rows is packed before it is used.
     """
     plan, zero, one = _plan(b, p, blk), b.i64(0), b.i64(1)
-    tiles = _emit_tiles(b.module, b.name, blk, has_epilogue, finish)
-    pack = emit_pack(b.module, blk)
-    panels = b.gep("i8", p.room, blk.panel_at)
+    tiles = _emit_tiles(b.module, blk)
+    pack = emit_pack(b.module, blk, blk.width)
+    pack_strip = emit_pack(b.module, blk, blk.strip_rows)
+    panels, strip, room = _places(b, p, blk, plan)
+    by_block = b.and_(p.fused, b.icmp("eq", p.c_col, one))
+    plainly = Value(f"@{emit_finish(b.module, b.name, blk, None, 0)}", "ptr")
+    finish_tile = [b.select(by_block, plainly, p.finish), b.and_(p.fused, b.not_(by_block))]
+    no, yes = b.const("i1", False), b.const("i1", True)
+    in_room = b.and_(by_block, b.and_(b.not_(p.accumulate), b.icmp("sle", p.k, plan.k_step)))
     once = b.intrinsic("llvm.smax", p.k, one)  # K == 0 still writes C
     with b.loop(zero, p.n, plan.n_step) as j, b.loop(zero, once, plan.k_step) as cut:
         cols, k = minimum(b, b.sub(p.n, j.index), plan.n_step), cut.index
@@ -76,30 +97,66 @@ def emit_blocks(b: Builder, p: Product, blk: Blocking, has_epilogue: bool, finis
         ]
         accumulate = b.or_(p.accumulate, b.icmp("sgt", k, zero))
         last = b.icmp("sge", b.add(k, plan.k_step), p.k)
-        with b.loop(zero, p.m, blk.mc) as i:
-            rows = minimum(b, b.sub(p.m, i.index), b.i64(blk.mc))
-            left = at(b, p.a, (i.index, p.a_row), (k, p.a_col), element=blk.storage)
+        with b.loop(zero, p.m, plan.m_step) as i:
+            rows = minimum(b, b.sub(p.m, i.index), plan.m_step)
+            source = at(b, p.a, (i.index, p.a_row), (k, p.a_col), element=blk.storage)
+            with b.when(plan.pack_left):
+                b.call(pack_strip, "void", [source, p.a_row, p.a_col, rows, depth, strip])
+            left = [
+                b.select(plan.pack_left, strip, source),
+                b.select(plan.pack_left, one, p.a_row),
+                b.select(plan.pack_left, b.i64(blk.strip_rows), p.a_col),
+            ]
             place = at(b, p.c, (i.index, p.c_row), (j.index, p.c_col), element=blk.storage)
-            values = [b.args[0], depth, left, p.a_row, p.a_col, *right, place, p.c_row, p.c_col]
-            values += [rows, cols, i.index, j.index, accumulate, last, p.room]
+            fits = b.icmp("sle", b.mul(rows, cols), b.i64(HOT_BYTES // blk.size))
+            hot = b.and_(in_room, fits)
+            sums, pitch = b.select(hot, room, place), b.select(hot, cols, p.c_row)
+            values = [b.args[0], depth, *left, *right, sums, pitch, p.c_col]
+            part = [rows, cols, b.add(p.row, i.index), b.add(p.col, j.index)]
+            values += [*part, accumulate, last, p.room, *finish_tile]
             b.call(tiles, "void", values)
+            with b.when(b.and_(by_block, last)):
+                block = [b.args[0], sums, pitch, place, p.c_row, p.c_col, *part, no, yes]
+                call_finish(b, p.finish, block)
 
 
-def _emit_tiles(module: Module, name: str, blk: Blocking, has_epilogue: bool, finish: str) -> str:
+def _places(b: Builder, p: Product, blk: Blocking, plan: _Plan) -> tuple[Value, Value, Value]:
+    """Where packed panels, a packed strip and a block of sums lie in the workspace.
+
+    No more room is taken than `workspace_bytes` tells the caller.
+    """
+    depth, cols = minimum(b, p.k, plan.k_step), minimum(b, p.n, plan.n_step)
+    wide = b.mul(
+        b.binary("sdiv", b.add(cols, b.i64(blk.width - 1)), b.i64(blk.width)), b.i64(blk.width)
+    )
+    sizes = [
+        b.select(plan.pack, b.add(b.mul(depth, wide), b.i64(blk.lanes)), b.i64(0)),
+        b.select(
+            plan.pack_left, b.add(b.mul(depth, b.i64(blk.strip_rows)), b.i64(blk.lanes)), b.i64(0)
+        ),
+    ]
+    places = [b.gep("i8", p.room, blk.panel_at)]
+    for size in sizes:
+        bytes_ = b.add(b.mul(size, b.i64(blk.size)), b.i64(PART - 1))
+        places.append(b.gep("i8", places[-1], b.and_(bytes_, b.i64(-PART))))
+    panels, strip, room = places
+    return panels, strip, room
+
+
+def _emit_tiles(module: Module, blk: Blocking) -> str:
     """Emit the loops over register tiles of one block of C; the function's name."""
-    full_name = f"{name}.tiles"
+    full_name = f"matmul.{blk.scalar}.tiles"
     micro = emit_microkernels(module, blk)
     order = "args depth a a_row a_col b b_step b_row c c_row c_col rows cols row0 col0"
     kinds = {"args": "ptr", "a": "ptr", "b": "ptr", "c": "ptr"}
     signature = [(kinds.get(word, "i64"), word) for word in order.split()]
-    signature += [("i1", "accumulate"), ("i1", "last"), ("ptr", "room")]
+    signature += [("i1", "accumulate"), ("i1", "last"), ("ptr", "room"), ("ptr", "finish")]
+    signature += [("i1", "fused")]
     b = Builder(module, full_name, "void", signature, linkage="internal", attributes=INTERNAL)
     args, depth, a, a_row, a_col, right, b_step, b_row, c, c_row, c_col = b.args[:11]
-    rows, cols, row0, col0, accumulate, last, room = b.args[11:]
+    rows, cols, row0, col0, accumulate, last, room, finish, fused = b.args[11:]
     tile, zero = b.gep("i8", room, blk.tile_at), b.i64(0)
-    direct = b.icmp("eq", c_col, b.i64(1))
-    if has_epilogue:
-        direct = b.and_(direct, b.not_(last))
+    direct = b.and_(b.icmp("eq", c_col, b.i64(1)), b.not_(b.and_(last, fused)))
     with b.loop(zero, cols, blk.width) as j:
         width = minimum(b, b.sub(cols, j.index), b.i64(blk.width))
         kernel = _chosen(b, blk, micro, width)
@@ -120,7 +177,7 @@ def _emit_tiles(module: Module, name: str, blk: Blocking, has_epilogue: bool, fi
             with b.when(b.not_(whole)):
                 edge = [args, tile, b.i64(blk.width), place, c_row, c_col, height, width]
                 edge += [b.add(row0, i.index), b.add(col0, j.index), accumulate, last]
-                b.call(finish, "void", edge)
+                call_finish(b, finish, edge)
     b.ret()
     return full_name
 

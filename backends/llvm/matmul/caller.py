@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from ..jit import Library
 from . import abi
 from .abi import MatmulKernel
+from .units import units
 
 __all__ = ["argument_table", "call"]
 
@@ -64,8 +66,12 @@ def call(
     *,
     accumulate: bool = False,
     extra: Sequence[int] = (),
+    cuts: Sequence[int] = (),
 ) -> None:
-    """c = a @ b, or c += a @ b, with fresh scratch memory; the dtypes must be the kernel's."""
+    """c = a @ b, or c += a @ b, with fresh scratch memory; the dtypes must be the kernel's.
+
+    The units are dealt out in ranges that end at ``cuts``, the last range first.
+    """
     memory = np.empty(kernel.workspace_bytes + 64, np.uint8)
     start = -memory.ctypes.data % 64
     room = memory[start : start + kernel.workspace_bytes]
@@ -73,4 +79,7 @@ def call(
     run = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(
         library.address(kernel.name)
     )
-    run(table.ctypes.data, 0, 1)
+    count = units(c.shape[-2], c.shape[-1], math.prod(c.shape[:-2]))
+    ends = [0, *cuts, count]
+    for begin, end in reversed(list(itertools.pairwise(ends))):
+        run(table.ctypes.data, begin, end)

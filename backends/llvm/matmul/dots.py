@@ -14,6 +14,8 @@ from .lanes import (
     load_lanes,
     minimum,
     multiply_add,
+    pitch_of,
+    prefetch,
     tree_sum,
     vector,
 )
@@ -22,7 +24,6 @@ __all__ = ["ZERO", "emit_dot", "emit_dots", "emit_gather"]
 
 ZERO = "zeroinitializer"
 AHEAD_BYTES = 2048  # how far the rows of a matrix are fetched ahead
-PREFETCH_READ = [Value(str(field), "i32") for field in (0, 3, 1)]  # to read, near, data
 
 
 def emit_gather(module: Module, blk: Blocking) -> str:
@@ -48,7 +49,8 @@ def emit_dots(module: Module, blk: Blocking) -> str:
     """Emit ``void (partial, t, t_n, x, depth, count)``: partial[q, n] = sum of x[k] t[n * t_n + k].
 
     Neighbouring k are neighbours in memory; without masks ``depth`` is a multiple of two vectors.
-    ``group`` results share a register, transposed within blocks of as many lanes. Two vectors of k
+    Row q of ``partial`` is `pitch_of` (count) scalars after the one before. ``group`` results share a
+    register, transposed within blocks of as many lanes. Two vectors of k
     are summed apart, so that additions need not wait for each other.
     """
     name = f"matmul.{blk.scalar}.dots"
@@ -58,6 +60,7 @@ def emit_dots(module: Module, blk: Blocking) -> str:
     signature += [("i64", "depth"), ("i64", "count")]
     b = Builder(module, name, "void", signature, linkage="internal", attributes="nounwind noinline")
     partial, t, t_n, _, depth, count = b.args
+    pitch = pitch_of(b, blk, count)
     last, whole = b.sub(count, b.i64(1)), b.and_(depth, b.i64(-2 * blk.lanes))
     tail = _tail(b, blk, whole) if blk.masks else None
     with b.loop(b.i64(0), count, blk.group) as n:
@@ -69,7 +72,7 @@ def emit_dots(module: Module, blk: Blocking) -> str:
             for start in range(0, blk.lanes, blk.group)
         ]
         for q, part in enumerate(parts):
-            to = b.gep(blk.storage, partial, b.add(n.index, b.i64(q * blk.chunk)))
+            to = at(b, partial, (q, pitch), (n.index, 1), element=blk.storage)
             b.store(part, to, blk.size)
     b.ret()
     return name
@@ -111,7 +114,7 @@ def _dot_rows(
         for row in rows:
             for half in halves:
                 ahead = b.gep("i8", b.gep(blk.storage, row, half.place), AHEAD_BYTES)
-                b.call("llvm.prefetch.p0", "void", [ahead, *PREFETCH_READ])
+                prefetch(b, ahead)
         pairs = zip(k.carry, halves, strict=True)
         k.next = [_dot_step(b, blk, rows, total, half) for total, half in pairs]
     if tail is None:
@@ -139,7 +142,7 @@ def _dot_step(b: Builder, blk: Blocking, rows: list[Value], total: Value, half: 
 
 
 def emit_dot(module: Module, blk: Blocking) -> str:
-    """Emit ``void (room, x, x_k, t, t_k, depth)``: one result, to `Blocking.sums_at`.
+    """Emit ``void (room, x, x_k, t, t_k, depth)``: one result, to ``room``.
 
     Runs of `Blocking.run`, in each four vectors of partial sums taken in turn, then a tree, then
     the rest of the run that fills no four vectors, item by item.
@@ -152,15 +155,16 @@ def emit_dot(module: Module, blk: Blocking) -> str:
     signature += [("i64", "depth")]
     b = Builder(module, name, "void", signature, linkage="internal", attributes="nounwind noinline")
     room, x, x_k, t, t_k, depth = b.args
+    copies, held = b.gep(blk.storage, room, blk.lanes), minimum(b, depth, b.i64(blk.run))
     with b.loop(b.i64(0), depth, blk.run, [b.const(blk.storage, 0)]) as start:
         length = minimum(b, b.sub(depth, start.index), b.i64(blk.run))
         near = []
         for i, (base, stride) in enumerate(((x, x_k), (t, t_k))):
             from_ = at(b, base, (start.index, stride), element=blk.storage)
-            copy = b.gep("i8", room, blk.vector_at + i * blk.run * blk.size)
+            copy = at(b, copies, (i, held), element=blk.storage)
             near.append(b.call(gather, "ptr", [from_, stride, length, copy]))
         start.next.append(add(b, blk, start.carry[0], _dot_run(b, blk, near, length)))
-    b.store(start.result[0], b.gep("i8", room, blk.sums_at), blk.size)
+    b.store(start.result[0], room, blk.size)
     b.ret()
     return name
 

@@ -1,18 +1,19 @@
-"""The matrix-product kernel: argument table, batch loop, choice of path, cache-blocked loops."""
+"""The matrix-product kernel: a rectangle of C at a time, by the path that its shape needs."""
 
 from __future__ import annotations
 
 from ..builder import Builder, Module, Value, kernel_function
 from ..jit import Target
-from . import abi
 from .abi import Epilogue, MatmulKernel
 from .blocking import Blocking, blocking
 from .blocks import emit_blocks
 from .dots import emit_dot
-from .finish import emit_finish
+from .finish import call_finish, emit_finish
 from .lanes import at, minimum
 from .product import Product, Table, turned
+from .units import emit_units
 from .vecmat import emit_sums
+from .workspace import largest_workspace
 
 __all__ = ["emit_matmul"]
 
@@ -28,7 +29,7 @@ def emit_matmul(
     epilogue: Epilogue | None = None,
     extra_args: int = 0,
 ) -> MatmulKernel:
-    """Write ``i64 @name(ptr %args)``: C = A @ B, or C + A @ B, for the argument table of `abi`.
+    """Write the kernel ``name``: C = A @ B, or C + A @ B, for the argument table of `abi`.
 
     ``scalar`` is ``float``, ``double``, ``i8`` to ``i64`` (modulo 2**bits) or ``i1`` (bytes 0 and
     1, or of ands). The bits of a float result are a function of M, N, K, scalar and target: within
@@ -37,64 +38,47 @@ def emit_matmul(
     scalar.
     """
     blk = blocking(scalar, target)
-    b = kernel_function(module, name)
-    one = _emit_one(module, name, blk, epilogue, extra_args)
-    table = Table(b, b.args[0])
-    with b.when(b.icmp("sgt", table.integer(abi.BATCH), b.i64(0))):
-        _batches(b, table, blk, one)
-    b.ret(b.i64(0))
-    return MatmulKernel(name, scalar, blk.storage, blk.total, extra_args)
-
-
-def _batches(b: Builder, table: Table, blk: Blocking, one: str) -> None:
-    """Call ``one`` for every batch entry: three nested loops."""
-    places = [table.pointer(p) for p in (abi.C, abi.A, abi.B)]
-    firsts = (abi.C_BATCH, abi.A_BATCH, abi.B_BATCH)
-    strides = [[table.integer(first + i) for i in range(abi.BATCH_AXES)] for first in firsts]
-    extents = [table.integer(abi.BATCH_EXTENT + i) for i in range(abi.BATCH_AXES)]
-    zero = b.i64(0)
-    with (
-        b.loop(zero, extents[0], 1) as i,
-        b.loop(zero, extents[1], 1) as j,
-        b.loop(zero, extents[2], 1) as k,
-    ):
-        steps = (i.index, j.index, k.index)
-        here = [
-            at(b, place, *zip(steps, by, strict=True), element=blk.storage)
-            for place, by in zip(places, strides, strict=True)
-        ]
-        b.call(one, "void", [table.args, *here])
-
-
-def _emit_one(
-    module: Module, name: str, blk: Blocking, epilogue: Epilogue | None, extra_args: int
-) -> str:
-    """Emit ``void (args, c, a, b)``: the product of one batch entry."""
     finish = emit_finish(module, name, blk, epilogue, extra_args)
-    signature = [("ptr", "args"), ("ptr", "c"), ("ptr", "a"), ("ptr", "b")]
-    full_name = f"{name}.one"
+    ranges = emit_units(module, blk, _emit_one(module, blk))
+    b = kernel_function(module, name)
+    fused = b.const("i1", epilogue is not None)
+    b.call(ranges, "void", [*b.args, Value(f"@{finish}", "ptr"), fused])
+    b.ret(b.i64(0))
+    room = largest_workspace(blk, fused=epilogue is not None)
+    return MatmulKernel(name, scalar, blk.storage, room, extra_args)
+
+
+def _emit_one(module: Module, blk: Blocking) -> str:
+    """Emit ``void (args, c, a, b, row, rows, col, cols, finish, fused)``; its name.
+
+    It computes a rectangle of one batch entry. ``finish`` is a function made by `emit_finish`, and
+    ``fused`` says whether it does more than the plain one.
+    """
+    full_name = f"matmul.{blk.scalar}.one"
+    if full_name in module.functions:
+        return full_name
+    signature = [("ptr", "args"), ("ptr", "c"), ("ptr", "a"), ("ptr", "b"), ("i64", "row")]
+    signature += [("i64", "rows"), ("i64", "col"), ("i64", "cols"), ("ptr", "finish")]
+    signature += [("i1", "fused")]
     b = Builder(module, full_name, "void", signature, linkage="internal", attributes=INTERNAL)
-    p = turned(b, Table(b, b.args[0]), b.args[1:], epilogue is not None)
-    zero, one = b.i64(0), b.i64(1)
-    with b.when(b.and_(b.icmp("sgt", p.m, zero), b.icmp("sgt", p.n, zero))):
-        is_row = b.icmp("eq", p.m, one)
-        is_line = b.or_(is_row, b.icmp("eq", p.n, one)) if epilogue else is_row
+    p = turned(b, Table(b, b.args[0]), b.args[1:8], b.args[8:], blk)
 
-        def line() -> list[Value]:
-            _line(b, p, blk, is_row, finish)
-            return []
+    def line() -> list[Value]:
+        _line(b, p, blk)
+        return []
 
-        def blocks() -> list[Value]:
-            emit_blocks(b, p, blk, epilogue is not None, finish)
-            return []
+    def blocks() -> list[Value]:
+        emit_blocks(b, p, blk)
+        return []
 
-        b.choose(is_line, line, blocks)
+    b.choose(b.or_(p.is_row, p.is_column), line, blocks)
     b.ret()
     return full_name
 
 
-def _line(b: Builder, p: Product, blk: Blocking, is_row: Value, finish: str) -> None:
+def _line(b: Builder, p: Product, blk: Blocking) -> None:
     """M == 1, or N == 1 where the epilogue forbids turning: results in chunks."""
+    is_row = p.is_row
     x, t = b.select(is_row, p.a, p.b), b.select(is_row, p.b, p.a)
     x_k, t_n = b.select(is_row, p.a_col, p.b_row), b.select(is_row, p.b_col, p.a_row)
     t_k, count = b.select(is_row, p.b_row, p.a_col), b.select(is_row, p.n, p.m)
@@ -113,10 +97,11 @@ def _line(b: Builder, p: Product, blk: Blocking, is_row: Value, finish: str) -> 
             b.call(sums, "void", [p.room, x, x_k, from_, t_n, t_k, p.k, length])
             return []
 
-        b.choose(b.icmp("eq", count, one), single, several)
+        b.choose(b.and_(p.is_row, p.is_column), single, several)
         to = at(b, p.c, (n.index, c_step), element=blk.storage)
         shape = [b.select(is_row, one, length), b.select(is_row, length, one)]
-        origin = [b.select(is_row, zero, n.index), b.select(is_row, n.index, zero)]
-        tile = [b.gep("i8", p.room, blk.sums_at), one]
+        row, col = b.select(is_row, zero, n.index), b.select(is_row, n.index, zero)
+        origin = [b.add(p.row, row), b.add(p.col, col)]
+        tile = [p.room, one]
         flags = [p.accumulate, b.const("i1", True)]
-        b.call(finish, "void", [b.args[0], *tile, to, p.c_row, p.c_col, *shape, *origin, *flags])
+        call_finish(b, p.finish, [b.args[0], *tile, to, p.c_row, p.c_col, *shape, *origin, *flags])

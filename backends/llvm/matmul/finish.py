@@ -7,7 +7,7 @@ from .abi import EXTRA, Epilogue
 from .blocking import Blocking
 from .lanes import add, at, lane_mask, masked_load, masked_store, minimum, vector
 
-__all__ = ["emit_finish"]
+__all__ = ["SIGNATURE", "call_finish", "emit_finish", "outside"]
 
 SIGNATURE = (
     ("ptr", "args"),
@@ -25,15 +25,31 @@ SIGNATURE = (
 )
 
 
+def call_finish(b: Builder, finish: Value, args: list[Value]) -> None:
+    """Call a function of the form of ``finish`` by its address."""
+    b.do(f"call void {finish.ref}({', '.join(map(str, args))})")
+
+
+def outside(
+    b: Builder, acc: Value, row: Value, col: Value, mask: Value | None, extra: list[Value]
+) -> Value:
+    """Stands for an epilogue outside this module: a function of the form of ``finish`` whose
+    address is entry EXTRA of the argument table. It gets finished blocks, and stores them.
+    """
+    return acc
+
+
 def emit_finish(
     module: Module, name: str, blk: Blocking, epilogue: Epilogue | None, extra_args: int
 ) -> str:
     """Emit the way of a ``rows`` x ``cols`` tile to C; its name.
 
     Element (0, 0) of the tile is element (``row0``, ``col0``) of the product and lies at ``c``.
-    Tile rows are ``tile_row`` scalars apart and may be read one vector too far. The epilogue runs
-    where ``last``.
+    Tile rows are ``tile_row`` scalars apart; the tile may be C itself. The epilogue runs where
+    ``last``.
     """
+    if epilogue is outside:
+        return _emit_outside(module, name, blk)
     if epilogue is None:
         name = f"matmul.{blk.scalar}"
     full_name = f"{name}.finish"
@@ -51,8 +67,7 @@ def emit_finish(
         access = _Row(b, blk, spill, c_col, contiguous, count)
         source = at(b, tile, (i.index, tile_row), (j.index, 1), element=blk.storage)
         place = at(b, c, (i.index, c_row), (j.index, c_col), element=blk.storage)
-        sums = b.load(vector(blk), source, blk.size)
-
+        sums = _Row(b, blk, spill, b.i64(1), b.const("i1", True), count).load(source)
         (value,) = b.choose(
             accumulate, lambda: [add(b, blk, access.load(place), sums)], lambda: [sums]
         )
@@ -60,6 +75,28 @@ def emit_finish(
             row, col = b.add(row0, i.index), b.add(col0, j.index)
             value = _applied(b, epilogue, value, (row, col), access.mask, extra, last)
         access.store(value, place)
+    b.ret()
+    return full_name
+
+
+def _emit_outside(module: Module, name: str, blk: Blocking) -> str:
+    """Emit the way out: finished tiles to the caller's function, sums over a part of K to C."""
+    plain = emit_finish(module, name, blk, None, 0)
+    full_name = f"{name}.outside"
+    b = Builder(
+        module, full_name, "void", SIGNATURE, linkage="internal", attributes="nounwind noinline"
+    )
+    caller = b.load("ptr", b.gep("i64", b.args[0], EXTRA))
+
+    def finished() -> list[Value]:
+        call_finish(b, caller, b.args)
+        return []
+
+    def unfinished() -> list[Value]:
+        b.call(plain, "void", b.args)
+        return []
+
+    b.choose(b.args[-1], finished, unfinished)
     b.ret()
     return full_name
 

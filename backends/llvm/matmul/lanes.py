@@ -17,6 +17,8 @@ __all__ = [
     "masked_store",
     "minimum",
     "multiply_add",
+    "pitch_of",
+    "prefetch",
     "tree_sum",
     "vector",
 ]
@@ -69,6 +71,11 @@ def minimum(b: Builder, x: Value, y: Value) -> Value:
     return b.intrinsic("llvm.smin", x, y)
 
 
+def pitch_of(b: Builder, blk: Blocking, count: Value) -> Value:
+    """``count`` rounded up to whole vectors."""
+    return b.and_(b.add(count, b.i64(blk.lanes - 1)), b.i64(-blk.lanes))
+
+
 def at(b: Builder, base: Value, *steps: tuple[Value | int, Value | int], element: str) -> Value:
     """``base`` moved by the sum of ``index * stride`` elements."""
     here = base
@@ -105,6 +112,12 @@ def load_lanes(b: Builder, blk: Blocking, base: Value, index: Value, mask: Value
     if mask is None:
         return b.load(vector(blk), place, blk.size)
     return masked_load(b, vector(blk), place, mask, blk.size)
+
+
+def prefetch(b: Builder, place: Value, *, write: bool = False) -> None:
+    """Ask for the cache line at ``place``, which need not be memory of ours."""
+    fields = [Value(str(field), "i32") for field in (int(write), 3, 1)]  # near, data
+    b.call("llvm.prefetch.p0", "void", [place, *fields])
 
 
 def masked_store(b: Builder, value: Value, pointer: Value, mask: Value, align: int) -> None:

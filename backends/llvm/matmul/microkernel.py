@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from ..builder import Builder, Module, Value
 from .blocking import Blocking
-from .lanes import add, lane_mask, masked_load, masked_store, minimum, multiply_add, vector
+from .lanes import (
+    add,
+    lane_mask,
+    masked_load,
+    masked_store,
+    minimum,
+    multiply_add,
+    prefetch,
+    vector,
+)
 
 __all__ = ["emit_microkernels"]
 
-PREFETCH_WRITE = [Value(str(field), "i32") for field in (1, 3, 1)]  # to write, near, data
+SHORT = 64  # sums over fewer k are done before a prefetch helps
 
 
 def emit_microkernels(module: Module, blk: Blocking) -> list[str]:
@@ -36,8 +45,7 @@ def _emit(module: Module, blk: Blocking, vectors: int) -> str:
     items = _rows(b, blk)
     starts = [b.gep(blk.storage, c, b.mul(item, c_row)) for item in items]
     places = [b.gep(blk.storage, at, j * blk.lanes) for at in starts for j in range(vectors)]
-    for place in places:
-        b.call("llvm.prefetch.p0", "void", [place, *PREFETCH_WRITE])
+    _fetch(b, blk, vectors)
     sums = _products(b, blk, vectors, items, mask)
 
     def store(index: int, value: Value) -> None:
@@ -66,6 +74,16 @@ def _emit(module: Module, blk: Blocking, vectors: int) -> str:
     b.choose(accumulate, update, write)
     b.ret()
     return name
+
+
+def _fetch(b: Builder, blk: Blocking, vectors: int) -> None:
+    """Prefetch the tile's place in C."""
+    kc, c, c_row = b.args[0], *b.args[8:10]
+    rows = b.select(b.icmp("sgt", kc, b.i64(SHORT)), b.args[4], b.i64(0))
+    with b.loop(b.i64(0), rows, 1, [c]) as loop:
+        for j in range(vectors):
+            prefetch(b, b.gep(blk.storage, loop.carry[0], j * blk.lanes), write=True)
+        loop.next.append(b.gep(blk.storage, loop.carry[0], c_row))
 
 
 def _rows(b: Builder, blk: Blocking) -> list[Value]:

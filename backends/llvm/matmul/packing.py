@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from ..builder import Builder, Module, Value
 from .blocking import Blocking
-from .lanes import at, interleave, lane_mask, masked_load, minimum, vector
+from .lanes import at, interleave, lane_mask, masked_load, minimum, prefetch, vector
 
 __all__ = ["emit_pack"]
 
+TRANSPOSED = 8  # columns at a time: fewer stores each than with 4, fewer shuffles than with 16
+ROWS_AHEAD = 8  # rows lie a page or more apart, where the hardware does not fetch ahead
 
-def emit_pack(module: Module, blk: Blocking) -> str:
-    """Emit the packing of B into panels as wide as the register tile; its name.
+
+def emit_pack(module: Module, blk: Blocking, width: int) -> str:
+    """Emit the packing into panels of ``width`` items, a multiple of the lanes; its name.
 
     ``void (source, across, along, count, depth, panels)``: item (w, k) of the source, w < ``count``
     and k < ``depth``, lies at ``w * across + k * along``; it goes to place ``k * width + w %
     width`` of panel ``w // width``, each panel ``width * depth`` long. Places past ``count`` get
     arbitrary values.
     """
-    name, width = f"matmul.{blk.scalar}.pack", blk.width
+    name = f"matmul.{blk.scalar}.pack{width}"
     if name in module.functions:
         return name
     signature = [("ptr", "source"), ("i64", "across"), ("i64", "along")]
@@ -28,20 +31,22 @@ def emit_pack(module: Module, blk: Blocking) -> str:
         from_ = at(b, source, (panel.index, across), element=blk.storage)
         to = at(b, panels, (panel.index, depth), element=blk.storage)
         valid = minimum(b, b.sub(count, panel.index), b.i64(width))
-        _pack_panel(b, blk, from_, to, valid)
+        _pack_panel(b, blk, width, from_, to, valid)
     b.ret()
     return name
 
 
-def _pack_panel(b: Builder, blk: Blocking, from_: Value, to: Value, valid: Value) -> None:
+def _pack_panel(
+    b: Builder, blk: Blocking, width: int, from_: Value, to: Value, valid: Value
+) -> None:
     """One panel: copied by vectors where columns are neighbours, else transposed or by item."""
     _, across, along, _, depth, _ = b.args
     unit = b.icmp("eq", across, b.i64(1))
     if not blk.masks:
-        unit = b.and_(unit, b.icmp("eq", valid, b.i64(blk.width)))
+        unit = b.and_(unit, b.icmp("eq", valid, b.i64(width)))
 
     def copied() -> list[Value]:
-        _copy_rows(b, blk, from_, to, valid)
+        _copy_rows(b, blk, width, from_, to, valid)
         return []
 
     def gathered() -> list[Value]:
@@ -49,26 +54,30 @@ def _pack_panel(b: Builder, blk: Blocking, from_: Value, to: Value, valid: Value
         if blk.is_float:
             whole = b.and_(depth, b.i64(-blk.lanes))
             done = b.select(b.icmp("eq", along, b.i64(1)), whole, b.i64(0))
-            _transpose(b, blk, from_, to, valid, done)
+            _transpose(b, blk, width, from_, to, (valid, done))
         with b.loop(done, depth, 1) as k, b.loop(b.i64(0), valid, 1) as w:
             item = at(b, from_, (w.index, across), (k.index, along), element=blk.storage)
-            place = at(b, to, (k.index, blk.width), (w.index, 1), element=blk.storage)
+            place = at(b, to, (k.index, width), (w.index, 1), element=blk.storage)
             b.store(b.load(blk.storage, item), place)
         return []
 
     b.choose(unit, copied, gathered)
 
 
-def _copy_rows(b: Builder, blk: Blocking, from_: Value, to: Value, valid: Value) -> None:
+def _copy_rows(
+    b: Builder, blk: Blocking, width: int, from_: Value, to: Value, valid: Value
+) -> None:
     along, depth = b.args[2], b.args[4]
-    starts = range(0, blk.width, blk.lanes)
+    starts = range(0, width, blk.lanes)
     lefts = [b.intrinsic("llvm.smax", b.sub(valid, b.i64(o)), b.i64(0)) for o in starts]
     masks = [lane_mask(b, blk, left) for left in lefts] if blk.masks else []
     with b.loop(b.i64(0), depth, 1) as k:
         row = at(b, from_, (k.index, along), element=blk.storage)
-        out = at(b, to, (k.index, blk.width), element=blk.storage)
+        out = at(b, to, (k.index, width), element=blk.storage)
+        ahead = b.gep(blk.storage, row, b.mul(along, b.i64(ROWS_AHEAD)))
         for j, offset in enumerate(starts):
             item, place = b.gep(blk.storage, row, offset), b.gep(blk.storage, out, offset)
+            prefetch(b, b.gep(blk.storage, ahead, offset))
             if masks:
                 value = masked_load(b, vector(blk), item, masks[j], blk.size)
             else:
@@ -77,13 +86,14 @@ def _copy_rows(b: Builder, blk: Blocking, from_: Value, to: Value, valid: Value)
 
 
 def _transpose(
-    b: Builder, blk: Blocking, from_: Value, to: Value, valid: Value, stop: Value
+    b: Builder, blk: Blocking, width: int, from_: Value, to: Value, ends: tuple[Value, Value]
 ) -> None:
     """The items along k are neighbours in the source: a few columns transposed in registers.
 
-    ``stop`` is a multiple of the lanes. Columns past ``valid`` repeat the last one.
+    ``ends`` are the number of columns and where to stop along k, a multiple of the lanes. Past the
+    last column it is repeated.
     """
-    across, group = b.args[1], blk.group
+    across, group, (valid, stop) = b.args[1], min(TRANSPOSED, blk.lanes), ends
     last = b.sub(valid, b.i64(1))
     with b.loop(b.i64(0), valid, group) as first:
         items = [minimum(b, b.add(first.index, b.i64(i)), last) for i in range(group)]
@@ -91,8 +101,8 @@ def _transpose(
         with b.loop(b.i64(0), stop, blk.lanes) as k:
             places = [b.gep(blk.storage, base, k.index) for base in bases]
             loads = [b.load(vector(blk), place, blk.size) for place in places]
-            out = at(b, to, (k.index, blk.width), (first.index, 1), element=blk.storage)
+            out = at(b, to, (k.index, width), (first.index, 1), element=blk.storage)
             for i, value in enumerate(interleave(b, loads, group)):
                 for start in range(0, blk.lanes, group):
                     part = b.shuffle(value, None, range(start, start + group))
-                    b.store(part, b.gep(blk.storage, out, (start + i) * blk.width), blk.size)
+                    b.store(part, b.gep(blk.storage, out, (start + i) * width), blk.size)

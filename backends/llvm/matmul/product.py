@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from ..builder import Builder, Value
 from . import abi
+from .blocking import Blocking
+from .lanes import at
 
 __all__ = ["Product", "Table", "turned"]
 
@@ -26,7 +28,11 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """Pointers, sizes and strides of one product, already turned so that C is stored by rows."""
+    """A rectangle of one product, already turned so that C is stored by rows.
+
+    Pointers address its corner, which is element (``row``, ``col``) of the product. ``is_row`` and
+    ``is_column`` say whether the whole product has a single row, a single column.
+    """
 
     c: Value
     a: Value
@@ -40,31 +46,67 @@ class Product:
     b_col: Value
     c_row: Value
     c_col: Value
+    row: Value
+    col: Value
+    is_row: Value
+    is_column: Value
     room: Value
     accumulate: Value
+    finish: Value
+    fused: Value
 
 
-def turned(b: Builder, table: Table, pointers: list[Value], fixed: bool) -> Product:
-    """The product itself or its transpose: a column, or a C stored by columns, becomes a row."""
-    c, a, right = pointers
-    m, n, k = (table.integer(p) for p in (abi.M, abi.N, abi.K))
+def turned(
+    b: Builder, table: Table, place: list[Value], end: list[Value], blk: Blocking
+) -> Product:
+    """A rectangle of the product or of its transpose: C stored by columns, or a column, is turned.
+
+    ``place`` are the pointers to C, A and B, then the first row, the number of rows, the first
+    column and the number of columns. ``end`` says what to do with finished sums: the function
+    ``finish``, and whether it is an epilogue, which must see rows as rows.
+    """
+    finish, fused = end
+    c, a, right, row, m, col, n = place
     a_row, a_col, b_row, b_col, c_row, c_col = (table.integer(abi.A_ROW + i) for i in range(6))
-    flag = b.icmp("ne", table.integer(abi.ACCUMULATE), b.i64(0))
-    room = table.pointer(abi.WORKSPACE)
-    if fixed:
-        return Product(c, a, right, m, n, k, a_row, a_col, b_row, b_col, c_row, c_col, room, flag)
     one = b.i64(1)
+    is_row, is_column = (b.icmp("eq", table.integer(size), one) for size in (abi.M, abi.N))
+    c = at(b, c, (row, c_row), (col, c_col), element=blk.storage)
+    a = at(b, a, (row, a_row), element=blk.storage)
+    right = at(b, right, (col, b_col), element=blk.storage)
     by_columns = b.and_(b.icmp("eq", c_row, one), b.icmp("ne", c_col, one))
-    several = b.and_(b.icmp("ne", m, one), b.icmp("ne", n, one))
-    single = b.and_(b.icmp("eq", n, one), b.icmp("ne", m, one))
-    turn = b.or_(single, b.and_(several, by_columns))
+    several = b.not_(b.or_(is_row, is_column))
+    single = b.and_(is_column, b.not_(is_row))
+    turn = b.and_(b.or_(single, b.and_(several, by_columns)), b.not_(fused))
 
     def swap(x: Value, y: Value) -> tuple[Value, Value]:
         return b.select(turn, y, x), b.select(turn, x, y)
 
     a, right = swap(a, right)
     m, n = swap(m, n)
+    row, col = swap(row, col)
     a_row, b_col = swap(a_row, b_col)
     a_col, b_row = swap(a_col, b_row)
     c_row, c_col = swap(c_row, c_col)
-    return Product(c, a, right, m, n, k, a_row, a_col, b_row, b_col, c_row, c_col, room, flag)
+    is_row, is_column = swap(is_row, is_column)
+    return Product(
+        c=c,
+        a=a,
+        b=right,
+        m=m,
+        n=n,
+        k=table.integer(abi.K),
+        a_row=a_row,
+        a_col=a_col,
+        b_row=b_row,
+        b_col=b_col,
+        c_row=c_row,
+        c_col=c_col,
+        row=row,
+        col=col,
+        is_row=is_row,
+        is_column=is_column,
+        room=table.pointer(abi.WORKSPACE),
+        accumulate=b.icmp("ne", table.integer(abi.ACCUMULATE), b.i64(0)),
+        finish=finish,
+        fused=fused,
+    )

@@ -14,7 +14,18 @@ from collections.abc import Callable
 from ..builder import Builder, Module, Value
 from .blocking import Blocking
 from .dots import ZERO, emit_dots, emit_gather
-from .lanes import add, at, lane_mask, load_lanes, minimum, multiply_add, tree_sum, vector
+from .lanes import (
+    add,
+    at,
+    lane_mask,
+    load_lanes,
+    minimum,
+    multiply_add,
+    pitch_of,
+    prefetch,
+    tree_sum,
+    vector,
+)
 
 __all__ = ["emit_sums"]
 
@@ -22,7 +33,8 @@ __all__ = ["emit_sums"]
 def emit_axpy(module: Module, blk: Blocking) -> str:
     """Emit ``void (partial, t, t_k, x, depth, count)``: partial[q, n] += x[k] * t[n + k * t_k].
 
-    Neighbouring results are neighbours in memory. ``depth`` starts at partial sum 0.
+    Neighbouring results are neighbours in memory. ``depth`` starts at partial sum 0; row q of
+    ``partial`` is `pitch_of` (count) scalars after the one before.
     """
     name = f"matmul.{blk.scalar}.axpy"
     if name in module.functions:
@@ -31,13 +43,13 @@ def emit_axpy(module: Module, blk: Blocking) -> str:
     signature += [("i64", "depth"), ("i64", "count")]
     b = Builder(module, name, "void", signature, linkage="internal", attributes="nounwind noinline")
     depth, count = b.args[4:]
-    columns = b.and_(count, b.i64(-blk.lanes))
+    pitch, columns = pitch_of(b, blk, count), b.and_(count, b.i64(-blk.lanes))
     rest = b.sub(count, columns)
     mask = lane_mask(b, blk, rest) if blk.masks else None
     whole = b.and_(depth, b.i64(-blk.group))
     for start, stop, steps in ((b.i64(0), whole, blk.group), (whole, depth, 1)):
         with b.loop(start, stop, steps) as k:
-            update = _axpy_group(b, blk, k.index, steps)
+            update = _axpy_group(b, blk, k.index, steps, pitch)
             with b.loop(b.i64(0), columns, blk.lanes) as n:
                 update(n.index, None)
             if mask is not None:
@@ -48,21 +60,24 @@ def emit_axpy(module: Module, blk: Blocking) -> str:
 
 
 def _axpy_group(
-    b: Builder, blk: Blocking, first: Value, steps: int
+    b: Builder, blk: Blocking, first: Value, steps: int, pitch: Value
 ) -> Callable[[Value, Value | None], None]:
     """The addition of ``steps`` consecutive k, all of one partial sum, to a vector of results."""
     partial, t, t_k, x, _, _ = b.args
     turn = b.and_(b.lshr(first, b.i64(blk.group.bit_length() - 1)), b.i64(blk.partials - 1))
-    sums = at(b, partial, (turn, blk.chunk), element=blk.storage)
+    sums = at(b, partial, (turn, pitch), element=blk.storage)
     places = [b.add(first, b.i64(i)) for i in range(steps)]
     rows = [at(b, t, (place, t_k), element=blk.storage) for place in places]
     items = [b.load(blk.storage, b.gep(blk.storage, x, place)) for place in places]
     splats = [b.splat(item, blk.lanes) for item in items]
+    following = b.mul(t_k, b.i64(steps))
 
     def update(n: Value, mask: Value | None) -> None:
         place = b.gep(blk.storage, sums, n)
         total = b.load(vector(blk), place, blk.size)
         for row, splat in zip(rows, splats, strict=True):
+            if mask is None and steps > 1:
+                prefetch(b, b.gep(blk.storage, b.gep(blk.storage, row, n), following))
             total = multiply_add(b, blk, splat, load_lanes(b, blk, row, n, mask), total)
         b.store(total, place, blk.size)
 
@@ -72,7 +87,9 @@ def _axpy_group(
 def emit_sums(module: Module, blk: Blocking) -> str:
     """Emit ``void (room, x, x_k, t, t_n, t_k, depth, count)``: up to `Blocking.chunk` results.
 
-    ``room`` is the workspace; the results stand at `Blocking.sums_at` in it.
+    ``room`` is the workspace, at the beginning of which the results stand: ``count`` scalars in
+    whole vectors, and one vector. Then come the partial sums, x if it must be gathered, and
+    gathered rows of t.
     """
     name = f"matmul.{blk.scalar}.sums"
     if name in module.functions:
@@ -82,28 +99,42 @@ def emit_sums(module: Module, blk: Blocking) -> str:
     signature += [("i64", "t_k"), ("i64", "depth"), ("i64", "count")]
     b = Builder(module, name, "void", signature, linkage="internal", attributes="nounwind noinline")
     room, x, x_k, t, _, t_k, depth, count = b.args
-    sums, partial = b.gep("i8", room, blk.sums_at), b.gep("i8", room, blk.partial_at)
+    pitch, held = pitch_of(b, blk, count), minimum(b, depth, b.i64(blk.run))
+    partial = at(b, room, (pitch, 1), (blk.lanes, 1), element=blk.storage)
+    copy = at(b, partial, (blk.partials, pitch), element=blk.storage)
+    far = b.select(b.icmp("eq", x_k, b.i64(1)), b.i64(0), held)
+    strip = b.gep(blk.storage, copy, far)
     with b.loop(b.i64(0), count, blk.lanes) as n:
-        b.store(Value(ZERO, vector(blk)), b.gep(blk.storage, sums, n.index), blk.size)
+        b.store(Value(ZERO, vector(blk)), b.gep(blk.storage, room, n.index), blk.size)
     with b.loop(b.i64(0), depth, blk.run) as start:
         length = minimum(b, b.sub(depth, start.index), b.i64(blk.run))
         from_ = at(b, x, (start.index, x_k), element=blk.storage)
-        near = b.call(gather, "ptr", [from_, x_k, length, b.gep("i8", room, blk.vector_at)])
+        near = b.call(gather, "ptr", [from_, x_k, length, copy])
         source = at(b, t, (start.index, t_k), element=blk.storage)
-        _run(b, blk, partial, near, source, length)
-        _reduce(b, blk, sums, partial)
+        _run(b, blk, (partial, strip, pitch), near, source, length)
+        _reduce(b, blk, partial, pitch)
     b.ret()
     return name
 
 
-def _run(b: Builder, blk: Blocking, partial: Value, x: Value, t: Value, length: Value) -> None:
-    """All partial sums of one run of k, by the path that the strides of the matrix allow."""
-    module = b.module
+def _run(
+    b: Builder,
+    blk: Blocking,
+    room: tuple[Value, Value, Value],
+    x: Value,
+    t: Value,
+    length: Value,
+) -> None:
+    """All partial sums of one run of k, by the path that the strides of the matrix allow.
+
+    ``room`` are the partial sums, gathered rows, and the items in a row of either.
+    """
+    module, (partial, strip, pitch) = b.module, room
     axpy = emit_axpy(module, blk)
-    room, _, _, _, t_n, t_k, _, count = b.args
+    t_n, t_k, _, count = b.args[4:]
     with b.loop(b.i64(0), count, blk.lanes) as n:
         for q in range(blk.partials):
-            place = b.gep(blk.storage, partial, b.add(n.index, b.i64(q * blk.chunk)))
+            place = at(b, partial, (q, pitch), (n.index, 1), element=blk.storage)
             b.store(Value(ZERO, vector(blk)), place, blk.size)
     along = b.icmp("eq", t_n, b.i64(1))
     if not blk.masks:
@@ -122,27 +153,28 @@ def _run(b: Builder, blk: Blocking, partial: Value, x: Value, t: Value, length: 
             dots = emit_dots(module, blk)
             with b.when(b.icmp("sgt", done, b.i64(0))):
                 b.call(dots, "void", [partial, t, t_n, x, done, count])
-        strip = b.gep("i8", room, blk.strip_at)
         with b.loop(done, length, blk.strip) as k:
             steps = minimum(b, b.sub(length, k.index), b.i64(blk.strip))
             with b.loop(b.i64(0), count, 1) as n, b.loop(b.i64(0), steps, 1) as i:
                 step = b.add(k.index, i.index)
                 item = at(b, t, (n.index, t_n), (step, t_k), element=blk.storage)
-                to = at(b, strip, (i.index, blk.chunk), (n.index, 1), element=blk.storage)
+                to = at(b, strip, (i.index, pitch), (n.index, 1), element=blk.storage)
                 b.store(b.load(blk.storage, item), to)
             near = b.gep(blk.storage, x, k.index)
-            padded = b.and_(b.add(count, b.i64(blk.lanes - 1)), b.i64(-blk.lanes))
-            b.call(axpy, "void", [partial, strip, b.i64(blk.chunk), near, steps, padded])
+            b.call(axpy, "void", [partial, strip, pitch, near, steps, pitch])
         return []
 
     b.choose(along, direct, gathered)
 
 
-def _reduce(b: Builder, blk: Blocking, sums: Value, partial: Value) -> None:
-    count = b.args[7]
+def _reduce(b: Builder, blk: Blocking, partial: Value, pitch: Value) -> None:
+    sums, count = b.args[0], b.args[7]
     with b.loop(b.i64(0), count, blk.lanes) as n:
-        places = [b.add(n.index, b.i64(q * blk.chunk)) for q in range(blk.partials)]
-        loads = [b.load(vector(blk), b.gep(blk.storage, partial, p), blk.size) for p in places]
+        places = [
+            at(b, partial, (q, pitch), (n.index, 1), element=blk.storage)
+            for q in range(blk.partials)
+        ]
+        loads = [b.load(vector(blk), p, blk.size) for p in places]
         place = b.gep(blk.storage, sums, n.index)
         old = b.load(vector(blk), place, blk.size)
         b.store(add(b, blk, old, tree_sum(b, blk, loads)), place, blk.size)

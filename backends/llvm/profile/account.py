@@ -50,11 +50,14 @@ def account(call: Call, sizes: Mapping[Atom, int]) -> Account:
     moved, done = 0, 0
     if call.nest is not None:
         moved, done = _nest_bytes(call.nest, measure), _nest_flops(call.nest, measure)
-    if call.node.op is product.matmul and call.nest is None:
+    is_product = call.node.op is product.matmul
+    if is_product:
         left, _ = call.node.inputs
         done += 2 * _count(call.node, measure) * measure(left.shape[-1])
-    if call.nest is None:
-        pointers = {p.node for p in call.params if isinstance(p, PointerParam)}
+    if is_product or call.nest is None:
+        epilogue = call.nest.params if call.nest else []
+        others = [p for p in call.params if not any(p is q for q in epilogue)]
+        pointers = {p.node for p in others if isinstance(p, PointerParam)}
         touched = [n for n in pointers if n is not None]
         moved += sum(_count(n, measure) * n.dtype.itemsize for n in touched)
     return Account(moved, done, _dtype(call))
@@ -149,6 +152,8 @@ def title(call: Call) -> str:
     if call.nest is None:
         return call.node.op.name
     names = [i.node.op.name for i in call.nest.items if i.node is not None]
+    if call.node.op is product.matmul:
+        names.insert(0, call.node.op.name)
     return ", ".join(dict.fromkeys(names)) or call.node.op.name
 
 

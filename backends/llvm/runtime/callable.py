@@ -9,21 +9,36 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.cell import wait_until_free
+
+from ..threads import pool
 from .abi import api_address, refuse_free_threads
 from .entry import CODE, CONTEXT, ENTRY_WORDS, OWNER, TABLE, entry_address
 from .layout import Field, Layout, address, flatten, native
 from .program import InputSpec, Program
+from .spares import Spares
 
-__all__ = ["Convert", "Explain", "Fail", "make_callable"]
+__all__ = ["Call", "Convert", "Explain", "Fail", "make_callable", "release"]
 
 Array = np.ndarray[Any, Any]
 Convert = Callable[..., tuple[Array, ...]]
 Explain = Callable[[int, int, tuple[int, ...]], BaseException]
 Fail = Callable[[int, int, tuple[int, ...]], BaseException]
+Call = Callable[..., Any]
 
 HAVE_VECTORCALL = 1 << 11  # Py_TPFLAGS_HAVE_VECTORCALL
 SLOT_CALL, SLOT_MEMBERS = 50, 72  # Py_tp_call, Py_tp_members
 MEMBER_OBJECT, MEMBER_SIZE, READ_ONLY = 16, 19, 1  # T_OBJECT_EX, T_PYSSIZET, READONLY
+CALLBACKS = (
+    Field.CONVERT,
+    Field.EXPLAIN,
+    Field.FAIL,
+    Field.DIAGNOSE,
+    Field.CALL,
+    Field.WAIT,
+    Field.START,
+    Field.OTHER,
+)
 keep_forever: list[object] = []  # what the types below point at; they are never freed
 OWNER_NAME, VECTORCALL_NAME = "_owner", "__vectorcalloffset__"
 
@@ -129,7 +144,12 @@ def give(instance: object, owner: object, layout: Layout) -> None:
 
 
 def make_callable(
-    program: Program, base_class: type, convert: Convert, explain: Explain, fail: Fail
+    program: Program,
+    base_class: type,
+    convert: Convert,
+    explain: Explain,
+    fail: Fail,
+    call: Call | None = None,
 ) -> Any:
     """An instance of a subclass of ``base_class`` whose call runs ``program``.
 
@@ -144,19 +164,63 @@ def make_callable(
     ``nonnegative[index]`` (kind 1) not holding, given the values of all slots;
 
     ``fail(step, status, record)`` returns the exception for a step that returned ``status``, given
-    the error record, which is left as the kernel wrote it.
+    the error record, which is left as the kernel wrote it;
 
-    Callbacks may call the instance. Raises RuntimeError on a free-threaded interpreter, and
-    ValueError for a program that contradicts itself.
+    ``call(*args, **kwargs)`` makes the whole call where keywords were given that do not simply
+    name the inputs; without it such calls go to ``convert`` too. ``out`` is a keyword of every
+    program that has no input of this name: results are written into these arrays.
+
+    Callbacks may call the instance, and so may several threads at once: a call that finds the
+    program's memory in use gets other memory. Raises RuntimeError on a free-threaded interpreter,
+    and ValueError for a program that contradicts itself.
     """
     refuse_free_threads()
+    parts = (program, base_class, convert, explain, fail, call)
+    if program.threads > 1:
+        pool.ensure(program.threads)
+    return make_instance(*parts, Spares(program, functools.partial(make_instance, *parts, crowded)))
+
+
+def crowded(*args: object) -> None:
+    """What a spare copy of a program would do if it were in use: only one call ever has it."""
+    raise SystemError("a copy of a compiled function's memory is used by two calls")
+
+
+def make_instance(
+    program: Program,
+    base_class: type,
+    convert: Convert,
+    explain: Explain,
+    fail: Fail,
+    call: Call | None,
+    other: Call,
+) -> Any:
+    """A callable with tables of its own; ``other`` serves calls that find them in use."""
     layout = flatten(program)
     teller = functools.partial(diagnose, program.inputs)
-    callbacks = (convert, explain, fail, teller)
-    places = (Field.CONVERT, Field.EXPLAIN, Field.FAIL, Field.DIAGNOSE)
-    for place, callback in zip(places, callbacks, strict=True):
-        layout.header[place] = id(callback)
+    wait = functools.partial(wait_until_free, program.shared)
+    start = functools.partial(pool.ensure, program.threads)
+    callbacks = (convert, explain, fail, teller, call, wait, start, other)
+    for place, callback in zip(CALLBACKS, callbacks, strict=True):
+        layout.header[place] = 0 if callback is None else id(callback)
     kind = callable_type(base_class)
     instance: object = object.__new__(kind)
     give(instance, (layout, callbacks), layout)
     return instance
+
+
+def release(instance: object) -> None:
+    """Let go of the outputs that a callable keeps, and of its arena unless a call is using it."""
+    start = words_offset(type(instance).__base__ or object)
+    words = (ctypes.c_int64 * ENTRY_WORDS).from_address(id(instance) + start)
+    layout, callbacks = ctypes.cast(words[OWNER], ctypes.py_object).value
+    layout.pool[:] = 0
+    layout.header[Field.KEPT_BYTES] = 0
+    if not layout.header[Field.BUSY]:
+        layout.header[Field.ARENA] = layout.header[Field.CAPACITY] = 0
+        layout.header[Field.STALE] = 1
+        layout.holder[0] = None
+    for place in range(len(layout.kept)):
+        layout.kept[place] = None
+    if isinstance(callbacks[-1], Spares):
+        callbacks[-1].release()

@@ -10,19 +10,21 @@ from __future__ import annotations
 import functools
 
 from ..builder import Builder, Module, Value
-from ..jit import Library, load
-from .abi import ARRAY, FIT_FLAGS, Api
+from ..jit import Library, host
+from ..objects import precompiled
+from .abi import ARRAY, Api
 from .access import NULL, Entry, function
-from .layout import ERROR_WORDS, FORMS, Field
+from .arguments import MISFIT, define_arguments, leave_if_aliased, take_inputs
+from .layout import FORMS, Field, OutputField
+from .recycling import KEEP, define_recycle, new_output
 from .sizes import define_sizes
+from .steps import define_steps, hold_shared, leave_shared, run_steps
 
 __all__ = ["CONTEXT", "ENTRY_WORDS", "entry_address", "entry_ir"]
 
 ENTRY_WORDS = 4  # words that an instance has behind its base class's part
 CODE, OWNER, CONTEXT, TABLE = range(ENTRY_WORDS)  # entry, object that owns the header, header, api
-MISFIT = Value("inttoptr (i64 1 to ptr)", "ptr")  # run: an argument needs conversion
 POSITIONAL = (1 << 63) - 1  # mask of nargsf; PY_VECTORCALL_ARGUMENTS_OFFSET is the top bit
-NESTED = "this compiled function is already running: a call inside its own call cannot be served"
 DEAD = "this compiled function has been taken apart by the garbage collector"
 
 
@@ -75,110 +77,92 @@ def define_deliver(module: Module) -> None:
 # ---- a call --------------------------------------------------------------------------------------
 
 
-def take_inputs(f: Entry, args: Value, misfit: str) -> Value:
-    """Read every argument's address and extents; nonzero where an extent changed."""
-    b, array_type = f.b, f.object(Api.ARRAY_TYPE)
-    table = f.get(Field.INPUTS, "ptr")
-    with b.loop(b.i64(0), f.get(Field.N_INPUTS), 1, [f.get(Field.STALE)]) as loop:
-        row = b.gep("[4 x i64]", table, loop.index)
-        array = f.word(args, loop.index, "ptr")
-        f.leave_if(b.icmp("ne", f.type_of(array), array_type), misfit)
-        descr = b.load("ptr", b.gep("i8", array, ARRAY.DESCR))
-        f.leave_if(b.icmp("ne", descr, f.word(row, 0, "ptr")), misfit)
-        rank = b.cast("sext", b.load("i32", b.gep("i8", array, ARRAY.RANK)), "i64")
-        f.leave_if(b.icmp("ne", rank, f.word(row, 1)), misfit)
-        flags = b.load("i32", b.gep("i8", array, ARRAY.FLAGS))
-        wanted = b.const("i32", FIT_FLAGS)
-        f.leave_if(b.icmp("ne", b.and_(flags, wanted), wanted), misfit)
-        data = b.load("i64", b.gep("i8", array, ARRAY.DATA))
-        b.store(data, f.word(row, 3, "ptr"))
-        extents = b.load("ptr", b.gep("i8", array, ARRAY.DIMS))
-        loop.next = [take_extents(f, extents, f.word(row, 2, "ptr"), rank, loop.carry[0])]
-    return loop.result[0]
-
-
-def take_extents(f: Entry, extents: Value, slots: Value, rank: Value, changed: Value) -> Value:
-    """Write one argument's extents to their slots; ``changed`` gathers every differing bit."""
-    b = f.b
-    with b.loop(b.i64(0), rank, 1, [changed]) as loop:
-        extent, slot = f.word(extents, loop.index), f.word(slots, loop.index, "ptr")
-        loop.next = [b.or_(loop.carry[0], b.xor(extent, b.load("i64", slot)))]
-        b.store(extent, slot)
-    return loop.result[0]
-
-
 def allocate(f: Entry, row: Value, failed: str) -> tuple[Value, Value]:
-    """A fresh output array, filed in the row's object; the array and where its data begin."""
-    descr, dims = f.word(row, 0, "ptr"), f.word(row, 2, "ptr")
-    f.incref(descr)
-    array = f.new_array(descr, f.b.cast("trunc", f.word(row, 1), "i32"), dims)
-    f.leave_if(f.is_null(array), failed)
-    f.b.store(array, f.word(row, 3, "ptr"))
-    return array, f.b.load("ptr", f.b.gep("i8", array, ARRAY.DATA))
+    """An output array, filed in the row's object; the array and where its data begin.
 
-
-def run_steps(f: Entry, failed: str) -> None:
-    """Call the kernels in order; a data-dependent extent comes in between."""
+    Small ones are fresh, large ones (`KEEP`) are used again where nobody else sees them.
+    """
     b = f.b
-    with f.rows(Field.STEPS, 3) as (index, row):
-        kernel, argument = f.word(row, 0, "ptr"), f.word(row, 1, "ptr")
-        resize, call, broken, done = map(b.label, ("resize", "call", "broken", "done"))
-        b.branch(f.is_null(kernel), resize, call)
-        b.start(call)
-        units = b.load("i64", f.word(row, 2, "ptr"))
-        status = b.emit("i64", f"call i64 {kernel.ref}({argument}, i64 0, {units})")
-        b.branch(b.icmp("eq", status, b.i64(0)), done, broken)
-        b.start(broken)
-        head = (f.header, f.api, f.get(Field.FAIL, "ptr"), index, status)
-        b.call("report", "void", [*head, f.get(Field.ERROR, "ptr"), b.i64(ERROR_WORDS)])
-        b.jump(failed)
-        b.start(resize)
-        extent = b.load("i64", f.address(argument, 1))
-        b.store(extent, f.word(argument, 0, "ptr"))
-        good = b.call("refit", "i1", [f.header, f.api, Value("false", "i1")])
-        f.leave_if(b.not_(good), failed)
-        f.moves(Field.PATCHES)
-        b.jump(done)
-        b.start(done)
+    size = b.load("i64", f.word(row, OutputField.BYTES, "ptr"))
+    large = b.icmp("sge", size, b.i64(KEEP))
+    array = b.choose(
+        large,
+        lambda: [b.call("recycle", "ptr", [f.header, f.api, row, size])],
+        lambda: [new_output(f, row)],
+    )[0]
+    f.leave_if(f.is_null(array), failed)
+    b.store(array, f.word(row, OutputField.OBJECT, "ptr"))
+    return array, b.load("ptr", b.gep("i8", array, ARRAY.DATA))
 
 
 def finish_outputs(f: Entry, failed: str) -> None:
     """Make the outputs whose extents are known only now, then let shared variables change."""
     b = f.b
-    with f.rows(Field.LATE, 8) as (_, row):
+    with f.rows(Field.LATE, len(OutputField)) as (_, row):
         _, target = allocate(f, row, failed)
-        extents, rank = f.word(row, 2, "ptr"), f.word(row, 1)
-        with b.loop(b.i64(0), rank, 1, [f.word(row, 7)]) as loop:
+        extents, rank = f.word(row, OutputField.EXTENTS, "ptr"), f.word(row, OutputField.RANK)
+        with b.loop(b.i64(0), rank, 1, [f.word(row, OutputField.ITEMSIZE)]) as loop:
             loop.next = [b.mul(loop.carry[0], f.word(extents, loop.index))]
-        f.copy(target, f.address(row, 5), loop.result[0])
+        f.copy(target, f.address(row, OutputField.BASE), loop.result[0])
     with f.rows(Field.COMMITS, 4) as (_, row):
         target = b.load("ptr", f.word(row, 0, "ptr"))
         f.copy(target, f.address(row, 1), b.load("i64", f.word(row, 3, "ptr")))
 
 
+def make_outputs(f: Entry, failed: str, unfit: str) -> None:
+    """The arrays that steps write into: ours, or those of the caller where they fit."""
+    b, (args, outs) = f.b, f.b.args[2:]
+    given, ours, ready = map(b.label, ("given", "ours", "ready"))
+    b.branch(f.is_null(outs), ours, given)
+    b.start(given)
+    b.branch(b.call("adopt", "i1", [f.header, f.api, args, outs]), ready, unfit)
+    b.start(ours)
+    with f.rows(Field.EAGER, len(OutputField)) as (_, row):
+        _, data = allocate(f, row, failed)
+        b.store(data, f.word(row, OutputField.DATA, "ptr"))
+    b.jump(ready)
+    b.start(ready)
+
+
+def call_other(f: Entry, args: Value, outs: Value) -> Value:
+    """Let Python call the same program in other memory; the caller's arrays follow the inputs."""
+    b = f.b
+    inputs, results = f.get(Field.N_INPUTS), f.get(Field.N_OBJECTS)
+    kept = b.select(f.is_null(outs), b.i64(0), results)
+    count = b.add(inputs, kept)
+    items = b.emit("ptr", f"alloca ptr, {count}, align 16")
+    f.copy(items, args, b.mul(inputs, b.i64(8)))
+    f.copy(b.gep("ptr", items, inputs), outs, b.mul(kept, b.i64(8)))
+    return f.call(Api.PyObject_Vectorcall, "ptr", f.get(Field.OTHER, "ptr"), items, count, NULL)
+
+
 def define_run(module: Module) -> None:
-    """``ptr run(header, api, args)``: the result, NULL with an exception set, or MISFIT."""
-    f = function(module, "run", "ptr", [("ptr", "args")])
+    """``ptr run(header, api, args, outs)``: the result, NULL with an exception set, or MISFIT.
+
+    ``outs`` is NULL, or holds an array of the caller's for every result.
+    """
+    f = function(module, "run", "ptr", [("ptr", "args"), ("ptr", "outs")])
     b = f.b
     failed, refused, misfit = b.label("failed"), b.label("refused"), b.label("misfit")
-    nested, single = b.label("nested"), b.label("single")
+    nested, single, unfit = b.label("nested"), b.label("single"), b.label("unfit")
     one = b.icmp("eq", f.get(Field.FORM), b.i64(FORMS.index("one")))
     head = [f.header, f.api]
     result = b.choose(one, lambda: [NULL], lambda: [b.call("container", "ptr", head)])[0]
     f.leave_if(b.and_(f.is_null(result), b.not_(one)), refused)
     f.leave_if(b.icmp("ne", f.get(Field.BUSY), b.i64(0)), nested)
     changed = take_inputs(f, b.args[2], misfit)
+    leave_if_aliased(f, b.args[2], misfit)
     f.put(Field.BUSY, 1)
     with b.when(b.icmp("ne", changed, b.i64(0))):
         f.moves(Field.RESETS)
         good = b.call("refit", "i1", [*head, Value("true", "i1")])
         f.leave_if(b.not_(good), failed)
-    with f.rows(Field.EAGER, 8) as (_, row):
-        _, data = allocate(f, row, failed)
-        b.store(data, f.word(row, 4, "ptr"))
+    make_outputs(f, failed, unfit)
+    long = hold_shared(f, failed)
     f.moves(Field.PATCHES)
-    run_steps(f, failed)
+    run_steps(f, long, failed)
     finish_outputs(f, failed)
+    leave_shared(f)
     f.put(Field.BUSY, 0)
     f.leave_if(one, single)
     b.call("deliver", "void", [*head, result])
@@ -190,10 +174,13 @@ def define_run(module: Module) -> None:
     b.store(NULL, objects)
     b.do(f"ret {output}")
 
-    b.start(nested)
-    f.complain(Api.RUNTIME_ERROR, NESTED)
+    b.start(nested)  # another thread is in these tables, or this one from a callback
     f.decref(result)
-    b.jump(refused)
+    b.do(f"ret {call_other(f, *b.args[2:])}")
+
+    b.start(unfit)
+    f.put(Field.BUSY, 0)
+    b.jump(misfit)
 
     b.start(misfit)
     f.put(Field.STALE, 1)  # some extents may have been written
@@ -201,6 +188,7 @@ def define_run(module: Module) -> None:
     b.do(f"ret {MISFIT}")
 
     b.start(failed)
+    leave_shared(f)
     b.call("drop", "void", head)
     f.put(Field.BUSY, 0)
     f.decref(result)
@@ -210,10 +198,19 @@ def define_run(module: Module) -> None:
 
 
 def define_convert_and_run(module: Module) -> None:
-    """``ptr convert_and_run(header, api, args, nargsf, names)``: the way of all other arguments."""
+    """``ptr convert_and_run(header, api, args, nargsf, names)``: the way of all other arguments.
+
+    Where there are names, Python makes the whole call if it knows how to.
+    """
     extra = [("ptr", "args"), ("i64", "nargsf"), ("ptr", "names")]
     f = function(module, "convert_and_run", "ptr", extra)
     b = f.b
+    by_python, by_position = b.label("by_python"), b.label("by_position")
+    whole = f.get(Field.CALL, "ptr")
+    b.branch(b.or_(f.is_null(whole), f.is_null(b.args[4])), by_position, by_python)
+    b.start(by_python)
+    b.do(f"ret {f.call(Api.PyObject_Vectorcall, 'ptr', whole, *b.args[2:])}")
+    b.start(by_position)
     failed, misfit, odd = b.label("failed"), b.label("misfit"), b.label("odd")
     arrays = f.call(Api.PyObject_Vectorcall, "ptr", f.get(Field.CONVERT, "ptr"), *b.args[2:])
     f.leave_if(f.is_null(arrays), failed)
@@ -224,7 +221,7 @@ def define_convert_and_run(module: Module) -> None:
     with b.loop(b.i64(0), count, 1) as loop:
         item = f.call(Api.PyTuple_GetItem, "ptr", arrays, loop.index)
         b.store(item, b.gep("ptr", items, loop.index))
-    result = b.call("run", "ptr", [f.header, f.api, items])
+    result = b.call("run", "ptr", [f.header, f.api, items, NULL])
     f.leave_if(b.icmp("eq", result, MISFIT), misfit)
     f.decref(arrays)
     b.do(f"ret {result}")
@@ -244,18 +241,24 @@ def define_entry(module: Module, offset: int) -> None:
     b = Builder(module, "entry", "ptr", signature)
     args, nargsf, names = b.args[1:]
     dead, alive, fast, slow, done = map(b.label, ("dead", "alive", "fast", "slow", "done"))
+    plain, named = b.label("plain"), b.label("named")
     words = b.gep("i8", b.args[0], offset)
     owner, header, api = (b.load("ptr", b.gep("ptr", words, k)) for k in (OWNER, CONTEXT, TABLE))
     f = Entry(b, header, api)
     b.branch(f.is_null(owner), dead, alive)
     b.start(alive)
     count = b.and_(nargsf, b.i64(POSITIONAL))
-    fits = b.and_(f.is_null(names), b.icmp("eq", count, f.get(Field.N_INPUTS)))
-    b.branch(fits, fast, slow)
+    b.branch(f.is_null(names), plain, named)
+    b.start(plain)
+    b.branch(b.icmp("eq", count, f.get(Field.N_INPUTS)), fast, slow)
     b.start(fast)
-    result = b.call("run", "ptr", [header, api, args])
-    b.branch(b.icmp("eq", result, MISFIT), slow, done)
+    ordered = b.call("run", "ptr", [header, api, args, NULL])
+    b.branch(b.icmp("eq", ordered, MISFIT), slow, done)
+    b.start(named)
+    sorted_ = b.call("by_name", "ptr", [header, api, args, count, names])
+    b.branch(b.icmp("eq", sorted_, MISFIT), slow, done)
     b.start(done)
+    result = b.phi("ptr", [(ordered, fast), (sorted_, named)])
     b.do(f"ret {result}")
     b.start(slow)
     b.do(f"ret {b.call('convert_and_run', 'ptr', [header, api, args, nargsf, names])}")
@@ -271,6 +274,9 @@ def entry_ir(offset: int) -> str:
     """The entry's LLVM IR, for instances whose words begin ``offset`` bytes into the object."""
     module = Module()
     define_sizes(module)
+    define_steps(module)
+    define_arguments(module)
+    define_recycle(module)
     for define in (define_container, define_deliver, define_run, define_convert_and_run):
         define(module)
     define_entry(module, offset)
@@ -280,7 +286,7 @@ def entry_ir(offset: int) -> str:
 @functools.cache
 def library(offset: int) -> Library:
     """The loaded code, one copy per process and offset."""
-    return load(entry_ir(offset), optimise=False)
+    return precompiled(f"entry {offset}", ("entry",), lambda: entry_ir(offset), host())
 
 
 def entry_address(offset: int) -> int:

@@ -7,7 +7,7 @@ the entry needs two move loops: one for when sizes changed, one for each call.
 
 from __future__ import annotations
 
-import enum
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,65 +16,28 @@ import numpy as np
 
 from symgraph.cell import SharedCell
 
+from .fields import CODES, ERROR_WORDS, FORMS, Field, InputField, OutputField
 from .program import Commit, Pointer, Program, Resize, Size, SizeOp, Step
+from .ranges import long_work, plan_ranges
 
-__all__ = ["ERROR_WORDS", "FORMS", "Field", "Layout", "address", "flatten", "native"]
+__all__ = [
+    "CODES",
+    "ERROR_WORDS",
+    "FORMS",
+    "Field",
+    "InputField",
+    "Layout",
+    "OutputField",
+    "address",
+    "flatten",
+    "native",
+]
 
-ERROR_WORDS = 8
-FORMS = ("one", "list", "tuple", "dict", "none")
 PER_CALL = ("input", "output", "shared")  # bases whose address may differ at each call
 SIZE_OPS = frozenset(SizeOp)
+OUT = sys.intern("out")
 Row = tuple[int, ...]
 Words = np.ndarray[Any, np.dtype[np.int64]]
-
-
-class Field(enum.IntEnum):
-    """Words of the header; ``X`` is the address of a table and ``N_X`` its number of rows."""
-
-    BUSY = 0  # 1 while a call is using the tables
-    STALE = enum.auto()  # 1 where slots and frame may not agree with the extents
-    KEEP_STALE = enum.auto()  # what STALE becomes after a good refit: 1 where steps resize
-    CONVERT = enum.auto()  # Python callbacks
-    EXPLAIN = enum.auto()
-    FAIL = enum.auto()
-    DIAGNOSE = enum.auto()
-    ARENA = enum.auto()  # aligned address
-    CAPACITY = enum.auto()  # bytes behind it
-    ARENA_NEED = enum.auto()  # address of the slot that holds the wanted size
-    ARENA_DIMS = enum.auto()  # the extent NumPy is asked for
-    HOLDER = enum.auto()  # a one-element list that owns the arena
-    FORM = enum.auto()  # index into FORMS
-    TEMPLATE = enum.auto()  # a dict of all keys
-    KEYS = enum.auto()
-    OBJECTS = enum.auto()  # the output arrays of the call under way
-    N_OBJECTS = enum.auto()
-    SLOTS = enum.auto()
-    N_SLOTS = enum.auto()
-    ERROR = enum.auto()
-    INPUTS = enum.auto()  # descr, rank, slot addresses, where the data address goes
-    N_INPUTS = enum.auto()
-    CODE = enum.auto()  # op, dst, a, b
-    N_CODE = enum.auto()
-    CHECKS = enum.auto()  # a, b
-    N_CHECKS = enum.auto()
-    NONNEGATIVE = enum.auto()  # a
-    N_NONNEGATIVE = enum.auto()
-    LIMITS = enum.auto()  # a, largest value
-    N_LIMITS = enum.auto()
-    RESETS = enum.auto()  # moves before size code
-    N_RESETS = enum.auto()
-    FITS = enum.auto()  # moves after size code
-    N_FITS = enum.auto()
-    PATCHES = enum.auto()  # moves of every call
-    N_PATCHES = enum.auto()
-    EAGER = enum.auto()  # descr, rank, extents, object, data, base, offset, itemsize
-    N_EAGER = enum.auto()
-    LATE = enum.auto()
-    N_LATE = enum.auto()
-    STEPS = enum.auto()  # address, frame, slot of units; or 0, move of the resize, 0
-    N_STEPS = enum.auto()
-    COMMITS = enum.auto()  # cell, base, offset, bytes
-    N_COMMITS = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +47,8 @@ class Layout:
     header: Words
     slots: Words
     holder: list[Any]
+    kept: list[Any]
+    pool: Words
     keep: list[Any] = field(repr=False)
 
 
@@ -107,13 +72,15 @@ class _Writer:
         self.program = program
         self.keep: list[Any] = [program]
         self.header = self.words([0] * len(Field))
-        self.slots = self.words(program.initial)
+        self.ranges = plan_ranges(program)
+        self.slots = self.words((*program.initial, *self.ranges.initial))
         self.slot_base = address(self.slots)
-        self.error = self.words([0] * ERROR_WORDS)
+        self.error = self.words([0] * ERROR_WORDS * program.threads)
         constants = [address(array) for array in program.constants]
         self.blocks = self.words([0, address(self.error), self.slot_base, *constants])
         self.zero = address(self.blocks)
-        self.input_data = self.words([0] * len(program.inputs))
+        values = address(self.words([0] * len(program.inputs)))
+        self.input_data = self.words([values + 8 * k for k in range(len(program.inputs))])
         self.output_data = self.words([0] * len(program.outputs))
         self.objects = self.words([0] * len(program.outputs))
         self.extents = self.words([0] * sum(len(out.dims) for out in program.outputs))
@@ -164,6 +131,15 @@ class _Writer:
             raise ValueError(f"{base} has no address that a step of this program could use")
         return place, self.slot(pointer.offset)
 
+    def source_of(self, pointer: Pointer, number: int) -> tuple[int, int]:
+        """The same for one of the ranges that a step falls into."""
+        place, offset = self.source(pointer)
+        if number and pointer.base.kind == "error":
+            return place, self.record_offsets + 8 * number
+        if number:
+            offset = self.slot_base + 8 * self.ranges.offset(pointer, number)
+        return place, offset
+
     def inputs(self) -> None:
         """Table of inputs; each row points at the addresses of its extents' slots."""
         program = self.program
@@ -174,9 +150,38 @@ class _Writer:
             raise ValueError("every input axis needs a slot of its own that nothing else writes")
         dims, data, rows = address(self.words(slots)), address(self.input_data), []
         for k, spec in enumerate(program.inputs):
-            rows.append((self.descriptor(spec.dtype), len(spec.dims), dims, data + 8 * k))
+            scalar = (0,) * 5 if spec.dims else self.scalar(spec.dtype)
+            place = data + 8 * k if spec.dims else int(self.input_data[k])
+            head = (self.descriptor(spec.dtype), len(spec.dims), dims, place)
+            rows.append((*head, *scalar, spec.dtype.itemsize))
             dims += 8 * len(spec.dims)
         self.table(Field.INPUTS, rows)
+        self.keywords()
+
+    def scalar(self, dtype: np.dtype[Any]) -> Row:
+        """What the row of an input of rank 0 says about numbers."""
+        kind, code, limit = dtype.type, "none", 1 << 53
+        if dtype.kind == "f" and dtype.itemsize in (4, 8):
+            code = "single" if dtype.itemsize == 4 else "double"
+        elif dtype.kind in "iu":
+            code = "int"
+        low, high = -limit, limit
+        if code == "int":
+            low, high = int(np.iinfo(dtype).min), min(int(np.iinfo(dtype).max), (1 << 63) - 1)
+        twin = id(float) if kind is np.float64 else 0
+        return id(kind), twin, CODES.index(code), low, high
+
+    def keywords(self) -> None:
+        """The names that a call may give its inputs by, as the interpreter interns them."""
+        names = [spec.name for spec in self.program.inputs]
+        plain = [
+            sys.intern(name) if names.count(name) == 1 and name.isidentifier() else None
+            for name in names
+        ]
+        plain.append(None if OUT in names else OUT)
+        self.keep.append(plain)
+        table = self.words([0 if name is None else id(name) for name in plain])
+        self.header[Field.KEYWORDS] = address(table)
 
     def descriptor(self, dtype: np.dtype[Any]) -> int:
         """The address of NumPy's descriptor object, kept alive."""
@@ -189,7 +194,9 @@ class _Writer:
         program, slot = self.program, self.slot
         if any(row[0] not in SIZE_OPS for row in program.size_code):
             raise ValueError("size code holds an operation that SizeOp does not define")
-        code = [(op, slot(dst), slot(a), slot(b)) for op, dst, a, b in program.size_code]
+        code: list[Row] = [(op, slot(dst), slot(a), slot(b)) for op, dst, a, b in program.size_code]
+        more, start = self.ranges.code, self.slot_base
+        code += [(op, *(start + 8 * k for k in (dst, a, b))) for op, dst, a, b in more]
         self.table(Field.CODE, code)
         self.table(Field.CHECKS, [(slot(a), slot(b)) for a, b in program.checks])
         self.table(Field.NONNEGATIVE, [(slot(a),) for a in program.nonnegative])
@@ -206,7 +213,10 @@ class _Writer:
         """The kernel calls; fills the frame's moves on the way."""
         program = self.program
         calls = [step for step in program.steps if isinstance(step, Step)]
-        cursor = address(self.words([0] * sum(len(step.args) for step in calls)))
+        count = sum(len(step.args) for step in calls) * program.threads
+        cursor = address(self.words([0] * count))
+        records = range(0, 8 * ERROR_WORDS * program.threads, 8 * ERROR_WORDS)
+        self.record_offsets = address(self.words(list(records)))
         resized = [step for step in program.steps if isinstance(step, Resize)]
         first = address(self.words([program.initial[step.slot] for step in resized]))
         resets = [
@@ -216,47 +226,73 @@ class _Writer:
         self.table(Field.RESETS, resets)
         one = address(self.words([1]))
         resize, rows = address(self.words(moves)), []
-        for step in program.steps:
+        for index, step in enumerate(program.steps):
             if isinstance(step, Resize):
-                rows.append((0, resize, 0))
+                rows.append((0, resize, 0, 0, 0))
                 resize += 8 * 3
                 continue
             if step.address == 0:
                 raise ValueError(f"step {step.label!r} has no machine code")
             units = one if step.units is None else self.slot(step.units)
-            rows.append((step.address, cursor, units))
-            cursor = self.arguments(step, cursor)
+            work = self.zero if step.work is None else self.slot(step.work)
+            ranges = program.threads if index in self.ranges.shared else 1
+            stride = 8 * len(step.args) if ranges > 1 else 0
+            rows.append((step.address, cursor, units, work, stride))
+            for number in range(ranges):
+                cursor = self.arguments(step, cursor, number)
         self.table(Field.STEPS, rows)
         self.header[Field.STALE] = 1
         self.header[Field.KEEP_STALE] = int(bool(resized))
 
-    def arguments(self, step: Step, cursor: int) -> int:
-        """File the moves that fill one step's part of the frame; the address after it."""
+    def arguments(self, step: Step, cursor: int, number: int) -> int:
+        """File the moves that fill one range's part of the frame; the address after it."""
         for arg in step.args:
             if isinstance(arg, Size):
                 self.fits.append((cursor, self.zero, self.slot(arg.slot)))
             else:
-                moves = self.patches if arg.base.kind in PER_CALL else self.fits
-                moves.append((cursor, *self.source(arg)))
+                moves = self.patches if self.varies(arg) else self.fits
+                moves.append((cursor, *self.source_of(arg, number)))
             cursor += 8
         return cursor
+
+    def varies(self, pointer: Pointer) -> bool:
+        """Whether the address may differ at each call; a value of rank 0 has a fixed place."""
+        base, inputs = pointer.base, self.program.inputs
+        if base.kind == "input" and base.index < len(inputs) and not inputs[base.index].dims:
+            return False
+        return base.kind in PER_CALL
 
     def outputs(self) -> None:
         """Tables of the arrays allocated before and after the steps."""
         eager, late = [], []
+        kept: list[Any] = [None] * 2 * len(self.program.outputs)
+        self.pool = self.words([0] * 2 * len(kept))
+        pool = address(self.pool)
+        self.keep.append(kept)
+        self.header[Field.KEPT] = id(kept)
+        self.kept = kept
         extents, data, objects = map(address, (self.extents, self.output_data, self.objects))
         for k, out in enumerate(self.program.outputs):
             head = (self.descriptor(out.dtype), len(out.dims), extents)
             place = (objects + 8 * k, data + 8 * k)
+            size = self.zero if out.bytes is None else self.slot(out.bytes)
+            tail = (out.dtype.itemsize, size, pool + 32 * k, 2 * k)
             if out.late is None:
-                eager.append((*head, *place, 0, 0, 0))
+                eager.append((*head, *place, 0, 0, *tail))
             else:
-                late.append((*head, *place, *self.source(out.late), out.dtype.itemsize))
+                late.append((*head, *place, *self.source(out.late), *tail))
             for dim in out.dims:
                 self.fits.append((extents, self.zero, self.slot(dim)))
                 extents += 8
         self.table(Field.EAGER, eager)
         self.table(Field.LATE, late)
+        self.header[Field.DIRECT] = int(not late and not self.fallible())
+
+    def fallible(self) -> bool:
+        """Whether a step may fail: only such steps get the error record."""
+        steps = (step for step in self.program.steps if isinstance(step, Step))
+        arguments = (a for step in steps for a in step.args if isinstance(a, Pointer))
+        return any(a.base.kind == "error" for a in arguments)
 
     def commits(self) -> None:
         """The copies into shared variables that end a good call."""
@@ -265,6 +301,21 @@ class _Writer:
             cell = self.cell(commit).location
             rows.append((cell, *self.source(commit.source), self.slot(commit.bytes_slot)))
         self.table(Field.COMMITS, rows)
+        cells = [(cell.location, cell.array.nbytes) for cell in self.program.shared]
+        self.table(Field.SHARED, cells)
+        committed = {commit.cell_index for commit in self.program.commits}
+        overwritten = sorted(set(self.program.updated) - committed)
+        self.table(Field.OVERWRITTEN, [cells[k] for k in overwritten])
+
+    def shared(self) -> None:
+        """The shared variables that a call reads or changes, and the threads that it may use."""
+        program = self.program
+        changed = {*program.updated, *(commit.cell_index for commit in program.commits)}
+        cells = enumerate(program.shared)
+        self.table(Field.LOCKS, [(cell.location, int(k in changed)) for k, cell in cells])
+        self.header[Field.THREADS] = program.threads
+        self.header[Field.LONG] = long_work(program.threads)
+        self.header[Field.WORK] = self.slot_base + 8 * self.ranges.work
 
     def result(self) -> None:
         """The form of the result, with the keys of a dict."""
@@ -299,8 +350,9 @@ def flatten(program: Program) -> Layout:
     writer = _Writer(program)
     for fill in (writer.inputs, writer.sizes, writer.steps, writer.outputs, writer.commits):
         fill()
+    writer.shared()
     writer.result()
     holder = writer.memory()
     writer.table(Field.FITS, writer.fits)
     writer.table(Field.PATCHES, writer.patches)
-    return Layout(writer.header, writer.slots, holder, writer.keep)
+    return Layout(writer.header, writer.slots, holder, writer.kept, writer.pool, writer.keep)

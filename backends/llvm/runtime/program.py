@@ -65,10 +65,15 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """An address: a base plus the byte offset that slot ``offset`` holds."""
+    """An address: a base plus the byte offset that slot ``offset`` holds.
+
+    Where several threads share out one step, each has memory of its own behind this address: that
+    of range r begins r times the bytes in slot ``stride`` further on (None: all have the same).
+    """
 
     base: Base
     offset: int
+    stride: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +100,14 @@ class OutputSpec:
     """One output, a fresh C-contiguous array per call whose extents are the slots ``dims``.
 
     With ``late`` it is allocated after all steps and filled from that address; without, steps write
-    into it through ``Base("output", index)``; no resize may then change its extents.
+    into it through ``Base("output", index)``; no resize may then change its extents. Slot ``bytes``
+    holds its size (None: not told); a large one is kept, and used again once nobody else sees it.
     """
 
     dtype: np.dtype[Any]
     dims: tuple[int, ...]
     late: Pointer | None = None
+    bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +156,9 @@ class Program:
     ``initial`` holds one value per slot. ``checks`` are pairs of slots that must be equal and
     ``nonnegative`` slots that must be at least 0, both after size code. ``arena_slot`` holds the
     arena's size in bytes (None: no arena). ``keys`` names the outputs where ``form`` is "dict";
-    "one" has exactly one output and "none" has no output.
+    "one" has exactly one output and "none" has no output. ``updated`` are the shared variables, by
+    index, that steps change (those of ``commits`` need not be named); ``threads`` is how many
+    threads may share out a step.
     """
 
     initial: tuple[int, ...]
@@ -165,3 +174,5 @@ class Program:
     commits: tuple[Commit, ...] = ()
     form: Form = "one"
     keys: tuple[str, ...] = ()
+    updated: tuple[int, ...] = ()
+    threads: int = 1

@@ -144,8 +144,8 @@ def define_drop(module: Module) -> None:
 def define_report(module: Module) -> None:
     """``void report(header, api, callback, a, b, words, n)``: raise what ``callback`` answers.
 
-    ``callback(a, b, tuple(words))`` runs Python, which may call this very program again: outputs
-    are dropped, the words copied to the stack and the program given free first.
+    ``callback(a, b, tuple(words))`` runs Python, which may use anything, this program too (in other
+    memory): outputs are dropped, shared variables given free and the words copied first.
     """
     extra = [("ptr", "callback"), ("i64", "a"), ("i64", "b"), ("ptr", "words"), ("i64", "n")]
     f = function(module, "report", "void", extra)
@@ -154,7 +154,8 @@ def define_report(module: Module) -> None:
     args = b.emit("ptr", "alloca ptr, i64 3, align 16")
     f.copy(kept, words, b.mul(count, b.i64(8)))
     b.call("drop", "void", [f.header, f.api])
-    f.put(Field.BUSY, 0)
+    with b.when(b.icmp("ne", f.get(Field.HELD), b.i64(0))):
+        b.call("leave", "void", [f.header, f.api])
     items = f.call(Api.PyTuple_New, "ptr", count)
     for place, value in enumerate((first, second)):
         b.store(f.call(Api.PyLong_FromLongLong, "ptr", value), b.gep("ptr", args, place))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from symgraph.backends.llvm.vectormath.avx512 import has_avx512
 from symgraph.backends.llvm.vectormath.floating import (
     Ints,
     Real,
@@ -18,6 +19,13 @@ from symgraph.backends.llvm.vectormath.floating import (
     scale,
     two_sum,
     where,
+)
+from symgraph.backends.llvm.vectormath.table_exponential import (
+    ratio,
+    table_exp,
+    table_exp2,
+    table_exp_parts,
+    table_expm1_parts,
 )
 
 __all__ = [
@@ -135,12 +143,15 @@ def reduce(x: Real, grade: str | None = None, minus: Real | None = None) -> Redu
 
 def exp(x: Real) -> Real:
     low, high = EXP_RANGE[x.scalar]
+    if has_avx512(x):
+        return table_exp(x.clamp(low, high))
     return _above(low, x, lambda y: _scaled_exp(y.at_most(high)))
 
 
 def exp_of_negative(x: Real) -> Real:
     """``exp(x)`` for ``x <= 0`` (or NaN)."""
-    return _above(EXP_RANGE[x.scalar][0], x, _scaled_exp)
+    low = EXP_RANGE[x.scalar][0]
+    return table_exp(x.at_least(low)) if has_avx512(x) else _above(low, x, _scaled_exp)
 
 
 def _scaled_exp(x: Real) -> Real:
@@ -159,6 +170,8 @@ def _above(bound: float, x: Real, function: Callable[[Real], Real]) -> Real:
 
 def exp2(x: Real) -> Real:
     low, high = EXP2_RANGE[x.scalar]
+    if has_avx512(x):
+        return table_exp2(x.clamp(low, high))
     return _above(low, x, lambda y: _scaled_exp2(y.at_most(high)))
 
 
@@ -186,14 +199,31 @@ def expm1_scaled(part: Reduced, power: Real, base: tuple[Real, Real]) -> tuple[R
 
 def expm1(x: Real) -> Real:
     # Halved throughout, since 2**n itself overflows just below the largest finite result.
-    part = reduce(x.clamp(EXPM1_FLOOR[x.scalar], EXP_RANGE[x.scalar][1]))
-    power = power_of_two(part.k - 1, x)
-    leading, rest = expm1_scaled(part, power, two_sum(power, x.const(-0.5)))
+    y = x.clamp(EXPM1_FLOOR[x.scalar], EXP_RANGE[x.scalar][1])
+    if has_avx512(x):
+        leading, rest = table_expm1_parts(y, 0.5)
+    else:
+        part = reduce(y)
+        power = power_of_two(part.k - 1, x)
+        leading, rest = expm1_scaled(part, power, two_sum(power, x.const(-0.5)))
     return where(x.abs() < EXPM1_TINY[x.scalar], x, (leading + rest) * 2.0)
 
 
 def sigmoid(x: Real) -> Real:
     """``1 / (1 + exp(-x))``; the exponential of ``-|x|`` never overflows."""
-    e = exp_of_negative(-x.abs())
+    parts = table_exp_parts if has_avx512(x) else exp_parts
+    e, e_low = parts((-x.abs()).at_least(EXP_RANGE[x.scalar][0]))
     d, d_low = fast_two_sum(x.const(1.0), e)
-    return quotient(where(x < 0.0, e, x.const(1.0)), x.const(0.0), d, d_low)
+    negative = x < 0.0
+    n, n_low = where(negative, e, x.const(1.0)), where(negative, e_low, x.const(0.0))
+    if has_avx512(x):
+        return ratio((n, n_low), (d, d_low + e_low))
+    return quotient(n, n_low, d, d_low + e_low)
+
+
+def exp_parts(x: Real) -> tuple[Real, Real]:
+    """``exp(x)`` of a clamped argument in two parts, each rounded once where it underflows."""
+    part = reduce(x)
+    leading, rest = fast_two_sum(x.const(1.0), part.r)
+    leading, rest = fast_two_sum(leading, rest + part.tail)
+    return scale(leading, part.k), scale(rest, part.k)

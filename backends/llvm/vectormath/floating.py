@@ -5,9 +5,9 @@ mathematics reads as mathematics and each operator appends one instruction.
 
 The rule of this package on fused multiply-add: ``+ - *`` round each time and are used wherever an
 error term depends on it; ``mad`` (``llvm.fmuladd``) may or may not fuse, and is used only where
-both give the stated accuracy. ``llvm.fma`` itself is never used: without the instruction it is a
-slow call into libm. Exact products come from factors cut short with ``high`` instead, which costs
-one integer ``and``.
+both give the stated accuracy, or where the module says that its target fuses (``fuses``).
+``llvm.fma`` itself is never used: without the instruction it is a slow call into libm. Exact
+products come there from factors cut short with ``high``, which costs one integer ``and``.
 """
 
 from __future__ import annotations
@@ -166,6 +166,11 @@ class Real:
         type_ = vector_type(self.format.integer, lanes_of(self.value.type))
         return Ints(self.b, self.b.const(type_, value))
 
+    @property
+    def fuses(self) -> bool:
+        """Does ``mad`` round only once, for certain?"""
+        return "fma" in self.b.module.features
+
     # ---- arithmetic, rounded once per operator ----
 
     def _other(self, other: Real | float) -> Value:
@@ -302,7 +307,10 @@ def fast_two_sum(a: Real, b: Real) -> tuple[Real, Real]:
 
 
 def split_product(a: Real, b: Real) -> tuple[Real, Real]:
-    """``a * b`` as an exact product of leading halves and the rest, to 3/2 of the precision."""
+    """``a * b`` as its leading part and the rest, to at least 3/2 of the precision."""
+    if a.fuses:
+        product = a * b
+        return product, a.mad(b, -product)
     a_high, b_high = a.high(), b.high()
     return a_high * b_high, a_high.mad(b - b_high, (a - a_high) * b)
 
@@ -332,9 +340,13 @@ def scale(x: Real, k: Ints) -> Real:
 def quotient(n: Real, n_low: Real, d: Real, d_low: Real) -> Real:
     """``(n + n_low) / (d + d_low)`` with an error just over half an ulp, by one division.
 
-    A first quotient of half the bits leaves an exact remainder, so no fused operation is needed.
+    A first quotient of half the bits leaves an exact remainder where no fused operation does.
     """
     inverse = 1.0 / d
+    if n.fuses:
+        first = n * inverse
+        remainder = (-first).mad(d, n) + (-first).mad(d_low, n_low)
+        return remainder.mad(inverse, first)
     first = (n * inverse).high()
     d_high = d.high()
     remainder = ((n - first * d_high) - first * (d - d_high)) + (n_low - first * d_low)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from symgraph.backends.llvm.vectormath.avx512 import has_avx512
 from symgraph.backends.llvm.vectormath.exponential import expm1_scaled, reduce
 from symgraph.backends.llvm.vectormath.floating import (
     Real,
@@ -16,6 +17,7 @@ from symgraph.backends.llvm.vectormath.floating import (
     where,
 )
 from symgraph.backends.llvm.vectormath.logarithm import log1p_of
+from symgraph.backends.llvm.vectormath.table_hyperbolic import table_cosh, table_sinh, table_tanh
 
 __all__ = ["acosh", "asinh", "atanh", "cosh", "sinh", "tanh"]
 
@@ -32,6 +34,8 @@ TINY = 2.0**-28
 
 def tanh(x: Real) -> Real:
     """``-t / (2 + t)`` with ``t = expm1(-2|x|)`` kept in two parts."""
+    if has_avx512(x):
+        return table_tanh(x)
     size = x.abs()
     part = reduce(size.at_most(TANH_ONE[x.scalar]) * -2.0)
     power = power_of_two(part.k, x)
@@ -42,16 +46,24 @@ def tanh(x: Real) -> Real:
     return where(size < TANH_TINY[x.scalar], x, value.copysign(x))
 
 
+def cosh(x: Real) -> Real:
+    return table_cosh(x) if has_avx512(x) else portable_cosh(x)
+
+
 @via_double
-def cosh(x: Real, grade: str) -> Real:
+def portable_cosh(x: Real, grade: str) -> Real:
     """``h + 1 / (4 h)`` with ``h = exp(|x|) / 2``, which overflows no sooner than the result."""
     part = reduce(x.abs().at_most(END), grade)
     half = scale(1.0 + (part.r + part.tail), part.k - 1)
     return half + 0.25 / half
 
 
+def sinh(x: Real) -> Real:
+    return table_sinh(x) if has_avx512(x) else portable_sinh(x)
+
+
 @via_double
-def sinh(x: Real, grade: str) -> Real:
+def portable_sinh(x: Real, grade: str) -> Real:
     """``h + h / (2 h + 1)`` with ``h = expm1(|x|) / 2``."""
     size = x.abs()
     part = reduce(size.at_most(END), grade)

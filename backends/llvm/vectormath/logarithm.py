@@ -8,14 +8,29 @@ from __future__ import annotations
 
 import math
 
-from symgraph.backends.llvm.vectormath.exponential import LN2_PARTS, exp_of_negative
+from symgraph.backends.llvm.vectormath.avx512 import has_avx512
+from symgraph.backends.llvm.vectormath.exponential import (
+    EXP_RANGE,
+    LN2_PARTS,
+    exp_of_negative,
+)
 from symgraph.backends.llvm.vectormath.floating import (
     Ints,
+    Mask,
     Real,
     fast_two_sum,
     two_sum,
     where,
 )
+from symgraph.backends.llvm.vectormath.near_zero import excess_over_one
+from symgraph.backends.llvm.vectormath.table_exponential import table_exp_parts
+from symgraph.backends.llvm.vectormath.table_logarithm import (
+    table_log,
+    table_log1p,
+    table_log_of,
+    table_softplus,
+)
+from symgraph.backends.llvm.vectormath.table_logarithm_bases import table_log2, table_log10
 
 __all__ = ["log", "log10", "log1p", "log2", "log_of_sum", "logaddexp", "softplus", "split", "tail"]
 
@@ -44,6 +59,9 @@ LOG_RATIO = (
     0.15314071534569781,
     0.14795768813271948,
 )
+# Where |log(exp(a) + exp(b))| is less than this part of the larger operand, float64 has lost digits
+# that the result of this format needs.
+CANCELLING = {"float": 2.0**-24, "double": 0.5}
 LOG1P_TINY = {"float": 2.0**-25, "double": 2.0**-54}
 
 
@@ -97,6 +115,8 @@ def specials(x: Real, value: Real) -> Real:
 
 
 def log(x: Real) -> Real:
+    if has_avx512(x):
+        return table_log(x)
     e, f = split(x, subnormal=True)
     return specials(x, log_of_sum(e, f))
 
@@ -137,10 +157,14 @@ def log_base(x: Real, units: tuple[float, float, float, float]) -> Real:
 
 
 def log2(x: Real) -> Real:
+    if has_avx512(x):
+        return table_log2(x)
     return log_base(x, LOG2_UNITS[x.scalar])
 
 
 def log10(x: Real) -> Real:
+    if has_avx512(x):
+        return table_log10(x)
     return log_base(x, LOG10_UNITS[x.scalar])
 
 
@@ -149,6 +173,8 @@ def log1p_of(u: Real, low: Real, shift: Real | None = None) -> Real:
 
     ``shift`` adds so many times ln 2.
     """
+    if has_avx512(u):
+        return table_log_of(u, low, shift)
     e, f = split(u, subnormal=False)
     # low / 2**e; past the fraction's range low no longer matters, and 2**-e would leave the format.
     scaled = low * _power_of_exponent(u)
@@ -167,6 +193,8 @@ def _power_of_exponent(u: Real) -> Real:
 
 
 def log1p(x: Real) -> Real:
+    if has_avx512(x):
+        return table_log1p(x)
     u, low = two_sum(x.const(1.0), x)
     value = specials(u, log1p_of(u, low))
     return where(x.abs() < LOG1P_TINY[x.scalar], x, value)
@@ -174,6 +202,12 @@ def log1p(x: Real) -> Real:
 
 def softplus(x: Real) -> Real:
     """``log(1 + exp(x))`` as ``max(x, 0) + log1p(exp(-|x|))``."""
+    if has_avx512(x):
+        end, larger = EXP_RANGE[x.scalar][0], where(x > 0.0, x, 0.0)
+        t, t_low = table_exp_parts((-x.abs()).at_least(end))
+        return where(x.abs() > -end, larger, table_softplus(larger, t, t_low))
+    if not x.double:
+        return softplus(x.widen()).narrow()
     return where(x > 0.0, x, 0.0) + log1p_of_unit(exp_of_negative(-x.abs()))
 
 
@@ -185,11 +219,44 @@ def log1p_of_unit(t: Real) -> Real:
 
 
 def logaddexp(a: Real, b: Real) -> Real:
-    """``log(exp(a) + exp(b))``."""
+    """``log(exp(a) + exp(b))``, in float64; where it almost vanishes, by way of fixed point."""
     if not a.double:
-        return logaddexp(a.widen(), b.widen()).narrow()
-    larger = where(a > b, a, b)
-    difference = (a - b).abs()
+        return log_of_two(a.widen(), b.widen(), CANCELLING["float"]).narrow()
+    return log_of_two(a, b, CANCELLING["double"])
+
+
+def log_of_two(a: Real, b: Real, cancelling: float) -> Real:
+    swap = b > a
+    larger, smaller = where(swap, b, a), where(swap, a, b)
+    value = sum_of_logarithm(larger, smaller)
+    cancels = (value.abs() < larger.abs() * cancelling) & (larger <= -(2.0**-1000))
+    merged = a.b.choose(
+        cancels.any(),
+        lambda: [near_zero(larger, smaller, cancels, value).value],
+        lambda: [value.value],
+    )
+    return Real(a.b, merged[0])
+
+
+def sum_of_logarithm(larger: Real, smaller: Real) -> Real:
+    """``larger + log1p(exp(smaller - larger))``."""
+    minus, lost = two_sum(smaller, -larger)
     # Equal infinities differ by NaN; a NaN operand must stay one.
-    difference = where(a.equals(b), a.const(0.0), difference)
-    return larger + log1p_of_unit(exp_of_negative(-difference))
+    equal, end = smaller.equals(larger), EXP_RANGE["double"][0]
+    minus = where(equal, larger.const(0.0), minus)
+    lost = where((minus > end) & ~equal, lost, 0.0)
+    if not has_avx512(larger):
+        t = exp_of_negative(minus)
+        return larger + log1p_of_unit(lost.mad(t, t))
+    t, t_low = table_exp_parts(minus.at_least(end))
+    value = table_softplus(larger, t, lost.mad(t, t_low))
+    alone = (minus <= end) | (equal & larger.abs().equals(math.inf))
+    # A zero loses its sign, as in any sum with something positive.
+    return where(alone, larger + 0.0, value)
+
+
+def near_zero(larger: Real, smaller: Real, cancels: Mask, value: Real) -> Real:
+    """``log1p`` of what ``exp(larger) + exp(smaller)`` exceeds 1 by, in the lanes that cancel."""
+    a = where(cancels, larger, 0.0)
+    x, unit = excess_over_one(a, where(cancels, smaller, 0.0))
+    return where(cancels, log1p(x * unit), value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from symgraph.backends.llvm.vectormath.avx512 import has_avx512
 from symgraph.backends.llvm.vectormath.exponential import LN2, exp2_of_fraction
 from symgraph.backends.llvm.vectormath.floating import (
     Mask,
@@ -16,6 +17,7 @@ from symgraph.backends.llvm.vectormath.floating import (
     where,
 )
 from symgraph.backends.llvm.vectormath.logarithm import split
+from symgraph.backends.llvm.vectormath.table_power import table_pow
 
 __all__ = ["cbrt", "pow"]
 
@@ -57,15 +59,22 @@ LARGEST_LOG = 1100.0
 def pow(x: Real, y: Real) -> Real:
     """``x`` to the power ``y`` with the special cases of C (and NumPy)."""
     if x.double:
-        return pow_graded(x, y, "double")
-    return pow_graded(x.widen(), y.widen(), "single").narrow()
+        return pow_specials(x, y, pow_of_positive(x.abs(), y, "double"))
+    if has_avx512(x):
+        return pow_specials(x, y, table_pow(x.abs(), y.clamp(-LARGEST_EXPONENT, LARGEST_EXPONENT)))
+    x, y = x.widen(), y.widen()
+    return pow_specials(x, y, pow_of_positive(x.abs(), y, "single")).narrow()
 
 
-def pow_graded(x: Real, y: Real, grade: str) -> Real:
-    a = x.abs()
+def pow_of_positive(a: Real, y: Real, grade: str) -> Real:
     limited = y.clamp(-LARGEST_EXPONENT, LARGEST_EXPONENT)
     product = times_log2_short if grade == "single" else times_log2
-    value = exp2_of(*product(a, limited), grade)
+    return exp2_of(*product(a, limited), grade)
+
+
+def pow_specials(x: Real, y: Real, value: Real) -> Real:
+    """``x**y``, given ``value`` for ``|x|**y`` with a positive finite ``|x|``."""
+    a = x.abs()
     # Zero and infinite bases have no finite logarithm.
     vanishing = where(y < 0.0, a.const(math.inf), 0.0)
     growing = where(y < 0.0, a.const(0.0), math.inf)
@@ -80,14 +89,14 @@ def pow_graded(x: Real, y: Real, grade: str) -> Real:
 
 
 def parity(y: Real) -> tuple[Mask, Mask]:
-    """Where ``y`` is an integer (every number from 2**52 up is), and where it is an odd one."""
-    size = y.abs()
-    # Adding 2**52 leaves an integer; the unit bit is then the lowest of the fraction.
-    shifted = size + 2.0**52
-    moderate = size < 2.0**52
-    integer = (shifted - 2.0**52).equals(size) | (size >= 2.0**52)
+    """Where ``y`` is an integer (every number from 2**fraction up is), and where an odd one."""
+    size, unit = y.abs(), 2.0**y.format.fraction
+    # Adding 2**fraction leaves an integer; its lowest bit is then the lowest of all.
+    shifted = size + unit
+    moderate = size < unit
+    integer = (shifted - unit).equals(size) | (size >= unit)
     lowest = where(moderate, shifted, size).bits() & 1
-    odd = integer & ~lowest.is_zero() & (size < 2.0**53)
+    odd = integer & ~lowest.is_zero() & (size < 2.0 * unit)
     return integer, odd
 
 

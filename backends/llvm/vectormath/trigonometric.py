@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 
 from symgraph.backends.llvm.builder import Value
+from symgraph.backends.llvm.vectormath.avx512 import has_avx512
 from symgraph.backends.llvm.vectormath.floating import (
     Ints,
     Mask,
@@ -22,6 +23,7 @@ from symgraph.backends.llvm.vectormath.floating import (
     where,
 )
 from symgraph.backends.llvm.vectormath.payne_hanek import reduce_huge
+from symgraph.backends.llvm.vectormath.table_arctangent import table_atan, table_atan2
 
 __all__ = ["acos", "asin", "atan", "atan2", "cos", "sin", "tan"]
 
@@ -269,13 +271,19 @@ TAN_EIGHTH = 0.41421356237309503
 QUARTER_PI = (float.fromhex("0x1.921fb54442d00p-1"), float.fromhex("0x1.8469898cc5170p-49"))
 
 
+def atan(x: Real) -> Real:
+    return table_atan(x) if has_avx512(x) else portable_atan(x)
+
+
 @via_double
-def atan(x: Real, grade: str) -> Real:
+def portable_atan(x: Real, grade: str) -> Real:
     return angle_of(x, x.const(1.0), grade)
 
 
 def atan2(y: Real, x: Real) -> Real:
     """The angle of the point ``(x, y)``, in ``[-pi, pi]``; signs of zeros as in C."""
+    if has_avx512(x):
+        return table_atan2(y, x)
     if x.double:
         return angle_of(y, x, "double")
     return angle_of(y.widen(), x.widen(), "single").narrow()

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 import symgraph as sg
+from symgraph.backends.llvm.clusters import Cluster, Partition
 from symgraph.backends.llvm.compile import LLVMFunction
 from symgraph.backends.llvm.jit import host
 from symgraph.backends.llvm.kernel import Call
 from symgraph.backends.llvm.loops import Nest, build_nest
 from symgraph.backends.llvm.lower import lower_step, viewer
-from symgraph.backends.llvm.partition import Cluster, Partition, partition
+from symgraph.backends.llvm.partition import partition
 from symgraph.backends.llvm.prepare import prepare
 from symgraph.graph import Graph, topological
 from symgraph.ops import leaves

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -196,3 +197,54 @@ def test_the_memory_of_a_shared_variable_as_an_argument(new: str) -> None:
     kept = f(w.get_value(borrow=True))
     np.testing.assert_array_equal(kept, start)
     np.testing.assert_array_equal(w.get_value(), want)
+
+
+VIEWS: dict[str, Callable[[Array], Array]] = {
+    "all of it": lambda a: a,
+    "a part": lambda a: a[1:3],
+    "reversed": lambda a: a[::-1],
+    "a transpose": lambda a: a.T,
+    "every other": lambda a: a[::2, ::2],
+    "one row": lambda a: a[2:3],
+    "none of it": lambda a: a[:0],
+}
+
+
+@pytest.mark.parametrize("view", list(VIEWS))
+@pytest.mark.parametrize("way", ["position", "keyword", "out"])
+def test_parts_of_an_updated_variable_as_arguments(view: str, way: str) -> None:
+    """Every update is in place, and every argument is what it was when the call began."""
+    start = np.random.default_rng(0).normal(size=(4, 4))
+    w, v = sg.shared(start.copy(), name="w"), sg.shared(start * 2, name="v")
+    x, y = sg.tensor("x", shape=("n", "m")), sg.tensor("y", shape=("k", "l"))
+    total = sg.sum(sg.exp(x)) + sg.sum(y)
+    f = native(
+        [x, y], sg.cumsum(x, axis=0) + 1, updates={w: w * total, v: v * 1.5 + total}, passes=()
+    )
+    assert not f._assembly.program.commits
+    first, second = (VIEWS[view](s.get_value(borrow=True)) for s in (w, v))
+    a, b = first.copy(), second.copy()
+    out = np.empty(a.shape)
+    calls: dict[str, Callable[[], Array]] = {
+        "position": lambda: f(first, second),
+        "keyword": lambda: f(y=second, x=first),
+        "out": lambda: f(first, second, out=out),
+    }
+    got, scale = calls[way](), np.exp(a).sum() + b.sum()
+    np.testing.assert_allclose(got, np.cumsum(a, axis=0) + 1, rtol=1e-14)
+    np.testing.assert_allclose(w.get_value(), start * scale, rtol=1e-12)
+    np.testing.assert_allclose(v.get_value(), start * 3 + scale, rtol=1e-12, atol=1e-12)
+
+
+def test_a_training_step_is_in_place_however_late_an_input_is_read() -> None:
+    x, t = sg.tensor("x", shape=("n", 6)), sg.tensor("t", shape=("n", 2))
+    rng = np.random.default_rng(1)
+    weights = [sg.shared(rng.normal(size=s), name="w") for s in ((6, 5), (5, 5), (5, 2))]
+    h: Any = x
+    for w in weights:
+        h = sg.tanh(h @ w)
+    loss = sg.mean((h - t) ** 2)
+    gradients = sg.grad(loss, weights)
+    new = {w: w - 0.1 * g for w, g in zip(weights, gradients, strict=True)}
+    f = native([x, t], loss, updates=new)
+    assert not f._assembly.program.commits

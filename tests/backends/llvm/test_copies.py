@@ -53,6 +53,37 @@ def test_a_join_is_one_copy_per_part() -> None:
     assert len(calls_of(sg.concat([X, Y, X]))) == 3
 
 
+def test_computed_parts_are_written_to_their_places() -> None:
+    joined = sg.concat([sg.exp(X), X, sg.matrix_transpose(sg.sin(sg.matrix_transpose(X)))], axis=1)
+    assert [c.node.op.name for c in calls_of(joined)] == ["exp", "sin", "concat"]
+    want = np.concatenate([np.exp(A), A, np.sin(A)], axis=1)
+    np.testing.assert_allclose(sg.function([X], joined)(A), want, rtol=1e-15)
+
+
+def test_parts_that_others_read_are_copied() -> None:
+    e = sg.exp(X)
+    joined, total = sg.function([X], [sg.concat([e, X]), sg.sum(e, axis=0)], passes=())(A)
+    np.testing.assert_allclose(joined, np.concatenate([np.exp(A), A]), rtol=1e-15)
+    np.testing.assert_allclose(total, np.exp(A).sum(axis=0), rtol=1e-15)
+
+
+def test_sums_of_rows_are_written_to_their_places() -> None:
+    joined = sg.stack([sg.sum(X, axis=1), sg.max(X, axis=1)], axis=0)
+    got = sg.function([X], joined, passes=())(A)
+    np.testing.assert_array_equal(got, np.stack([A.sum(axis=1), A.max(axis=1)]))
+
+
+def test_a_shared_variable_may_become_a_join_of_its_parts() -> None:
+    w = sg.shared(np.arange(6.0), name="w")
+    f = sg.function([], [], updates={w: sg.concat([w[3:] * 2, w[:3] * 3])})
+    f()
+    np.testing.assert_array_equal(w.get_value(), [6.0, 8.0, 10.0, 0.0, 3.0, 6.0])
+    w.set_value(np.arange(6.0))
+    sg.function([], [], updates={w: sg.concat([sg.exp(w[:3]), sg.sin(w[:3])])})()
+    want = np.concatenate([np.exp(np.arange(3.0)), np.sin(np.arange(3.0))])
+    np.testing.assert_allclose(w.get_value(), want, rtol=1e-15)
+
+
 def test_booleans_are_moved() -> None:
     p = sg.tensor("p", shape=("n",), dtype="bool")
     a = np.arange(40) % 3 == 0

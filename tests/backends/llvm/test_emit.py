@@ -8,9 +8,9 @@ from stages import both, native, nests_of
 
 import symgraph as sg
 from symgraph.backends.llvm.builder import Module
+from symgraph.backends.llvm.clusters import LIMIT
 from symgraph.backends.llvm.emit import choose_lanes, emit_nest
 from symgraph.backends.llvm.jit import host
-from symgraph.backends.llvm.partition import LIMIT
 
 X = sg.tensor("x", shape=("n", "m"))
 

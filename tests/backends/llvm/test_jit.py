@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import subprocess
 import sys
 
 import pytest
 
-from symgraph.backends.llvm.jit import Target, host, load
+from symgraph.backends.llvm import jit
+from symgraph.backends.llvm.jit import Target, assembly, host, load, publish
 
 IR = "define i64 @answer() { ret i64 42 }"
 
@@ -24,15 +26,93 @@ def test_an_unknown_name_is_refused() -> None:
         load(IR).address("nothing")
 
 
-def test_assembly_is_kept_on_request() -> None:
-    assert "answer:" in load(IR, keep_assembly=True).assembly
-    assert load(IR).assembly == ""
+def test_assembly_is_text_with_labels() -> None:
+    assert "answer:" in assembly(IR)
 
 
 def test_bad_ir_is_refused_with_its_place() -> None:
     with pytest.raises(RuntimeError, match="parsing error"):
         load("define i64 @broken() { ret i32 1 }")
     assert load(IR).address("answer")
+
+
+def test_code_calls_what_was_published_and_the_process() -> None:
+    seven = load("define i64 @seven() { ret i64 7 }")
+    publish("symgraph.test.seven", seven.address("seven"))
+    program = (
+        "declare i64 @symgraph.test.seven()\ndeclare double @fmod(double, double)\n"
+        "define double @run() {\n  %n = call i64 @symgraph.test.seven()\n"
+        "  %x = sitofp i64 %n to double\n  %r = call double @fmod(double %x, double 4.0)\n"
+        "  ret double %r\n}"
+    )
+    library = load(program)
+    assert ctypes.CFUNCTYPE(ctypes.c_double)(library.address("run"))() == 3.0
+
+
+def test_code_that_calls_nothing_known_is_refused() -> None:
+    with pytest.raises(RuntimeError):
+        load(
+            "declare i64 @symgraph.none()\ndefine i64 @f() { %r = call i64 @symgraph.none() "
+            "ret i64 %r }"
+        )
+    assert load(IR).address("answer")
+
+
+def test_a_library_outlives_its_linker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jit, "LIBRARIES_PER_LINKER", 2)
+    kept = [load(f"define i64 @f() {{ ret i64 {k} }}") for k in range(7)]
+    gc.collect()
+    assert [ctypes.CFUNCTYPE(ctypes.c_int64)(x.address("f"))() for x in kept] == list(range(7))
+
+
+def test_dropped_libraries_give_their_memory_back() -> None:
+    """Contexts, modules and machine code of 1500 compilations are gone when they are."""
+    program = (
+        "import resource, sys\n"
+        "from symgraph.backends.llvm.jit import load\n"
+        "def run(start, stop):\n"
+        "    for k in range(start, stop):\n"
+        "        load(f'define i64 @f() {{ ret i64 {k} }}', optimise=False).address('f')\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "scale = 1 if sys.platform == 'darwin' else 1024\n"
+        "before = run(0, 300)\n"
+        "print((run(300, 1800) - before) * scale)\n"
+    )
+    if os.name == "posix":
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+        assert int(done.stdout) < 6_000_000
+
+
+def test_a_fork_in_the_midst_of_compiling_leaves_the_child_able_to() -> None:
+    program = (
+        "import os, threading, warnings\n"
+        "warnings.simplefilter('ignore')\n"
+        "import numpy as np, symgraph as sg\n"
+        "x = sg.vector('x')\n"
+        "def compile(k): return sg.function([x], sg.sin(x * (k + 0.5)) @ x)\n"
+        "compile(-1)\n"
+        "stop = False\n"
+        "def work():\n"
+        "    k = 0\n"
+        "    while not stop: compile(k); k += 1\n"
+        "t = threading.Thread(target=work); t.start()\n"
+        "for n in range(6):\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        value = compile(1000 + n)(np.ones(3))\n"
+        "        os._exit(int(not np.allclose(value, 3 * np.sin(1000.5 + n))))\n"
+        "    assert os.waitpid(child, 0)[1] == 0\n"
+        "stop = True; t.join(); print('done')\n"
+    )
+    if hasattr(os, "fork"):
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert (done.stdout, done.stderr) == ("done\n", "")
 
 
 def test_lanes_are_at_least_one() -> None:

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 import symgraph as sg
+from symgraph.backends.llvm.clusters import Cluster
 from symgraph.backends.llvm.join_axes import join_axes
 from symgraph.backends.llvm.loops import Nest, build_nest
 from symgraph.backends.llvm.lower import viewer
-from symgraph.backends.llvm.partition import Cluster, partition
+from symgraph.backends.llvm.partition import partition
 from symgraph.tensor import Tensor
 
 X = sg.tensor("x", shape=("n", 4, 5))

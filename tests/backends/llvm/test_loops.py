@@ -96,6 +96,42 @@ def test_constants_differ_by_bits(pair: tuple[float, float]) -> None:
     assert first != second
 
 
+def test_kernels_that_differ_in_a_literal_are_one() -> None:
+    first, second = (nests_of(sg.tanh(X * value))[0] for value in (0.3, 0.7))
+    assert first.key() == second.key() and first.params != second.params
+
+
+def test_literals_that_are_equal_in_one_kernel_only_make_two() -> None:
+    first, second = (nests_of((X + 0.3) * (X - value))[0] for value in (0.3, 0.7))
+    assert first.key() != second.key()
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, 2.0, 0.5, float("inf"), float("nan")])
+def test_plain_literals_stay_in_the_code(value: float) -> None:
+    (nest,) = nests_of(sg.maximum(X, value))
+    assert [i.kind for i in nest.items] == ["load", "literal", "op"]
+
+
+def test_literals_that_code_depends_on_stay_in_it() -> None:
+    i = sg.tensor("i", shape=("n",), dtype="int32")
+    for y in (X**2.3, i // 7, i % 7, i << 3):
+        (nest,) = nests_of(y)
+        assert "parameter" not in [i.kind for i in nest.items]
+
+
+@pytest.mark.parametrize(
+    "dtype", ["float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint64"]
+)
+@pytest.mark.parametrize("size", [1, 3, 64])
+def test_literals_as_arguments_keep_their_value(dtype: str, size: int) -> None:
+    x = sg.tensor("x", shape=("n",), dtype=dtype)
+    value = {"i": -119, "u": 251, "f": -1.7}[np.dtype(dtype).kind]
+    native, reference = both([x], [sg.maximum(x, value), sg.sum(x * 0 + value, axis=0)])
+    a = np.arange(size).astype(dtype)
+    for got, want in zip(native(a), reference(a), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
 def test_operands_of_another_dtype_make_another_text() -> None:
     x = sg.tensor("x", shape=("n",), dtype="int8")
     y = sg.tensor("y", shape=("n",), dtype="int16")

@@ -8,8 +8,8 @@ import pytest
 from stages import calls_of, prepared
 
 import symgraph as sg
+from symgraph.backends.llvm.clusters import REDUCTIONS
 from symgraph.backends.llvm.lower import LOWER_STEPS, viewer
-from symgraph.backends.llvm.partition import REDUCTIONS
 from symgraph.backends.llvm.prepare import EXPANSIONS
 from symgraph.backends.llvm.views import VIEWS
 from symgraph.errors import UnsupportedError

@@ -9,7 +9,7 @@ import pytest
 from stages import both, clusters_of, parts_of
 
 import symgraph as sg
-from symgraph.backends.llvm.partition import LIMIT, Cluster
+from symgraph.backends.llvm.clusters import LIMIT, Cluster
 from symgraph.tensor import Tensor
 
 X = sg.tensor("x", shape=("n", "m"))

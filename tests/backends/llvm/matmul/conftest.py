@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -53,6 +54,24 @@ def compiled() -> Callable[[str, int], tuple[Library, MatmulKernel]]:
 def target() -> Callable[[int], Target]:
     """``target(bits)``: the host at that vector width."""
     return target_of
+
+
+class Opened:
+    """The functions of a module, also its internal ones, callable with addresses and integers."""
+
+    def __init__(self, module: Module, bits: int) -> None:
+        self.library = load(str(module).replace("define internal", "define"), target_of(bits))
+
+    def __call__(self, name: str, *args: Array | int, returns: Any = None) -> Any:
+        values = [x if isinstance(x, int) else x.ctypes.data for x in args]
+        kinds = [ctypes.c_int64] * len(values)
+        return ctypes.CFUNCTYPE(returns, *kinds)(self.library.address(name))(*values)
+
+
+@pytest.fixture
+def opened() -> Callable[[Module, int], Opened]:
+    """``opened(module, bits)(name, *args)`` compiles the module and calls one of its functions."""
+    return Opened
 
 
 def _laid_out(values: Array, layout: str, shift: int, filler: Any) -> tuple[Array, Array]:

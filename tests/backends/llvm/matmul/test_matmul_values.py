@@ -9,15 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from symgraph.backends.llvm.builder import Module
-from symgraph.backends.llvm.jit import Library, Target, host
+from symgraph.backends.llvm.jit import Library
 from symgraph.backends.llvm.matmul import (
     MatmulKernel,
-    argument_table,
     call,
-    emit_matmul,
-    library,
-    workspace_bytes,
 )
 
 Array = NDArray[Any]
@@ -136,21 +131,3 @@ def test_special_values(bits: int, compiled: Compiled) -> None:
     call(*compiled("double", bits), c, a, b)
     with np.errstate(all="ignore"):
         np.testing.assert_array_equal(c, np.einsum("ik,kj->ij", a, b))
-
-
-def test_too_many_batch_axes(bits: int, compiled: Compiled) -> None:
-    _, kernel = compiled("float", bits)
-    c, a = np.empty((2, 3, 4, 5, 6, 7), np.float32), np.empty((6, 7), np.float32)
-    with pytest.raises(ValueError, match=r"4 batch axes in \(2, 3, 4, 5, 6, 7\); at most 3"):
-        argument_table(kernel, c, a, a, np.empty(64, np.uint8))
-
-
-def test_unknown_scalar(bits: int, target: Callable[[int], Target]) -> None:
-    with pytest.raises(ValueError, match="no kernel for scalar 'half'"):
-        emit_matmul(Module(), "product", "half", target(bits))
-
-
-def test_library_is_made_once() -> None:
-    assert library("double", host()) is library("double", host())
-    assert library("double", host()).address("matmul")
-    assert workspace_bytes("double", host()) % 64 == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -155,16 +156,43 @@ def test_wrong_number_of_arguments_goes_to_convert(count: int) -> None:
     assert len(caught.value.args[1]) == count
 
 
-def test_keywords_go_to_convert() -> None:
-    seen = []
+def test_keywords() -> None:
+    """Names that the program knows need no Python."""
+    f = compiled(two_inputs())
+    x, y = vector(1, 2), vector(5)
+    results = [f(x, y), f(x, y=y), f(x=x, y=y), f(y=y, x=x)]
+    assert [[a.tolist() for a in result] for result in results] == [[[3, 5], [11]]] * 4
 
-    def convert(*args: Any, **names: Any) -> tuple[Any, ...]:
-        seen.append((args, names))
-        return (*args, *names.values())
 
-    x = vector(1)
-    assert compiled(vector_program(), convert)(x=x).tolist() == [3]
-    assert seen == [((), {"x": x})]
+def two_inputs() -> Program:
+    """2 x + 1 and 2 y + 1."""
+    return Program(
+        initial=(0, 0, 0),
+        inputs=(InputSpec("x", F4, (0,)), InputSpec("y", F4, (1,))),
+        outputs=(OutputSpec(F4, (0,)), OutputSpec(F4, (1,))),
+        steps=tuple(
+            step(affine, Pointer(Base("input", k), 2), Pointer(Base("output", k), 2), Size(k))
+            for k in range(2)
+        ),
+        form="list",
+    )
+
+
+@pytest.mark.parametrize("names", [{"x": 1, "z": 2}, {"x": 1}, {"z": 2}, {"x": 1, "y": 2}])
+def test_other_keywords_go_to_convert(names: dict[str, int]) -> None:
+    given = {name: vector(value) for name, value in names.items()}
+    with pytest.raises(Unexpected) as caught:
+        compiled(two_inputs())(vector(3), **given)
+    assert caught.value.args[2] == given
+
+
+@pytest.mark.parametrize("name", ["x", "#0", "not a name"])
+def test_names_that_do_not_tell_inputs_apart_go_to_convert(name: str) -> None:
+    program = two_inputs()
+    specs = tuple(InputSpec(name, F4, (k,)) for k in range(2))
+    f = compiled(dataclasses.replace(program, inputs=specs))
+    with pytest.raises(Unexpected):
+        f(vector(1), **{name: vector(2)})
 
 
 def test_converted_arrays_live_as_long_as_the_call() -> None:

@@ -110,11 +110,13 @@ def test_convert_may_call_the_function() -> None:
 
 
 @pytest.mark.parametrize("form", ["one", "list"])
-def test_a_call_from_inside_a_kernel_is_refused(form: Form) -> None:
-    seen = []
+def test_a_call_from_inside_a_kernel_is_served_in_other_memory(form: Form) -> None:
+    seen: list[Any] = []
 
     def call_back(args: int, begin: int, end: int) -> int:
-        seen.append(outcome(lambda: f(vector(1, 2, 3, 4))))
+        if not seen:
+            seen.append(None)
+            seen[0] = f(vector(1, 2, 3, 4))
         return 0
 
     kernel = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(
@@ -131,12 +133,12 @@ def test_a_call_from_inside_a_kernel_is_refused(form: Form) -> None:
     )
     result = f(OK)
     assert (result if form == "one" else result[0]).tolist() == [3, 5]
-    assert isinstance(seen[0], RuntimeError) and "already running" in str(seen[0])
+    assert (seen[0] if form == "one" else seen[0][0]).tolist() == [3, 5, 7, 9]
     gc.collect()
     objects = len(gc.get_objects())
     for _ in range(300):
-        f(vector(1, 2, 3))
         seen.clear()
+        f(vector(1, 2, 3))
     gc.collect()
     assert len(gc.get_objects()) - objects < 100
 

@@ -72,7 +72,7 @@ def test_tables_say_what_the_program_says() -> None:
     header = flatten(program).header
     counts = {field.name: int(header[field]) for field in Field if field.name.startswith("N_")}
     wanted = {"INPUTS": 1, "SLOTS": 3, "OBJECTS": 1, "EAGER": 1, "STEPS": 1}
-    moves = {"PATCHES": 2, "FITS": 2, "COMMITS": 1, "LIMITS": 1}
+    moves = {"PATCHES": 2, "FITS": 2, "COMMITS": 1, "LIMITS": 1, "SHARED": 1, "LOCKS": 1}
     assert {k: v for k, v in counts.items() if v} == {
         f"N_{k}": v for k, v in {**wanted, **moves}.items()
     }

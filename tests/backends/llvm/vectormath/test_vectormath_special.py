@@ -54,35 +54,38 @@ def assert_same(got: Array, want: Array) -> None:
     np.testing.assert_array_equal(np.signbit(got)[finite], np.signbit(want)[finite])
 
 
+@pytest.mark.parametrize("bits", [128, 256, 512])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", TABLE)
-def test_table_of_exact_results(name: str, dtype: str) -> None:
+def test_table_of_exact_results(name: str, dtype: str, bits: int) -> None:
     points = [*TABLE[name], (NAN, NAN)]
     if name in ODD_AT_ZERO:
         points += [(0.0, 0.0), (-0.0, -0.0)]
     x, want = (np.array(column).astype(dtype) for column in zip(*points, strict=True))
-    assert_same(compiled(name, dtype)(x), want)
+    assert_same(compiled(name, dtype, bits)(x), want)
 
 
 def test_the_table_covers_every_function_of_one_argument() -> None:
     assert set(TABLE) == set(MATH)
 
 
+@pytest.mark.parametrize("bits", [128, 256, 512])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", [name for name in ODD_AT_ZERO if name not in ("cbrt", "erf")])
-def test_tiny_arguments_come_back_where_the_slope_is_one(name: str, dtype: str) -> None:
+def test_tiny_arguments_come_back_where_the_slope_is_one(name: str, dtype: str, bits: int) -> None:
     tiny = np.finfo(dtype).smallest_subnormal * np.array([1.0, -1.0, 3.0, -1001.0]).astype(dtype)
-    assert_same(compiled(name, dtype)(tiny), tiny)
+    assert_same(compiled(name, dtype, bits)(tiny), tiny)
 
 
+@pytest.mark.parametrize("bits", [128, 256, 512])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", ["atan2", "logaddexp", "pow"])
-def test_two_arguments_at_all_extremes(name: str, dtype: str) -> None:
+def test_two_arguments_at_all_extremes(name: str, dtype: str, bits: int) -> None:
     with np.errstate(all="ignore"):
         x, y = (g.ravel() for g in np.meshgrid(*[np.array(EXTREMES).astype(dtype)] * 2))
         numpy_function = {"atan2": np.arctan2, "pow": np.power, "logaddexp": np.logaddexp}[name]
         want = numpy_function(x, y)
-    got = compiled(name, dtype)(x, y)
+    got = compiled(name, dtype, bits)(x, y)
     special = np.isnan(want) | np.isinf(want) | (want == 0) | (np.abs(want) == 1)
     assert_same(got[special], want[special])
     np.testing.assert_allclose(got, want, rtol=1e-6 if dtype == "float32" else 1e-14)

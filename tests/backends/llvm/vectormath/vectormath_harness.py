@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 
 from symgraph.backends.llvm import jit
 from symgraph.backends.llvm.builder import Builder, Module, Value, vector_type
@@ -19,12 +20,20 @@ Array = np.ndarray[Any, np.dtype[Any]]
 NAMES = (*MATH, *MATH2)
 SCALARS = {"float32": ("float", 32), "float64": ("double", 64)}
 
-# The accuracy promised, in ulps.
-LOOSE = {"sigmoid", "softplus", "logaddexp"}
-BOUNDS = {
-    dtype: {name: loose if name in LOOSE else tight for name in NAMES}
-    for dtype, tight, loose in (("float32", 1.0, 2.0), ("float64", 2.0, 3.0))
-}
+def bound(name: str, dtype: str, target: jit.Target | None = None) -> float:
+    """The accuracy promised for a target (this machine's by default), in ulps."""
+    if name == "logaddexp" and dtype == "float64":
+        return 2.0 if "+avx512dq" in (target or jit.host()).features else 6.0
+    return 1.0 if dtype == "float32" else 2.0
+
+
+@functools.cache
+def narrowed(bits: int) -> jit.Target:
+    """The target that this machine becomes under ``SYMGRAPH_VECTOR_BITS``."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SYMGRAPH_VECTOR_BITS", str(bits))
+        return jit.host.__wrapped__()
+
 
 # Where a function is finite and real, if not everywhere; and where its interesting part lies.
 DOMAINS = {
@@ -43,9 +52,9 @@ def arity(name: str) -> int:
     return 1 if name in MATH else 2
 
 
-def emit_map(name: str, scalar: str, lanes: int) -> str:
+def emit_map(name: str, scalar: str, lanes: int, features: str = "") -> str:
     """IR of ``run(in, [in,] out, n)``: full vectors first, the rest one lane at a time."""
-    module = Module()
+    module = Module(features)
     pointers = [("ptr", f"in{k}") for k in range(arity(name))] + [("ptr", "out")]
     b = Builder(module, "run", "void", [*pointers, ("i64", "n")])
     *sources, out, n = b.args
@@ -80,15 +89,17 @@ class Compiled:
 
 def build(name: str, dtype: str, target: jit.Target) -> Compiled:
     scalar, bits = SCALARS[dtype]
-    library = jit.load(emit_map(name, scalar, target.lanes(bits)), target)
+    library = jit.load(
+        emit_map(name, scalar, target.lanes(bits), target.features), target, optimise=False
+    )
     prototype = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (arity(name) + 1), ctypes.c_int64)
     return Compiled(library, prototype(library.address("run")), dtype)
 
 
 @functools.cache
-def compiled(name: str, dtype: str) -> Compiled:
-    """The function ``name`` for ``dtype``, compiled for this machine once."""
-    return build(name, dtype, jit.host())
+def compiled(name: str, dtype: str, bits: int = 0) -> Compiled:
+    """The function ``name`` for ``dtype``, compiled once for this machine or narrower vectors."""
+    return build(name, dtype, narrowed(bits) if bits else jit.host())
 
 
 def ulp_errors(got: Array, high: Array, low: Array | float = 0.0) -> Array:

@@ -1,0 +1,156 @@
+"""AVX-512 instructions on vectors of any number of lanes: exponent, significand, scaling, tables.
+
+Narrower vectors (the tail of a loop, a scalar) go through a whole register, wider ones through
+several, so that a value's bits do not depend on the number of lanes beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from symgraph.backends.llvm.builder import Value, lanes_of, scalar_of, vector_type
+from symgraph.backends.llvm.vectormath.floating import Ints, Real
+
+__all__ = [
+    "exponent_of",
+    "fix_up",
+    "has_avx512",
+    "logarithm_specials",
+    "look_up",
+    "reciprocal_estimate",
+    "root_estimate",
+    "scale_by_floor",
+    "significand_near_one",
+]
+
+# "Use the current rounding": the last operand of most of these intrinsics.
+CURRENT = Value("4", "i32")
+LOGARITHM_RESPONSES = 0x03530422
+
+
+def has_avx512(x: Real) -> bool:
+    """May these instructions be used where ``x`` is computed?"""
+    return {"avx512f", "avx512dq"} <= x.b.module.features
+
+
+def scale_by_floor(x: Real, power: Real) -> Real:
+    """``x * 2**floor(power)``, rounded once: underflow is gradual, overflow infinite."""
+
+    def scalef(x: Value, power: Value) -> Value:
+        return masked(like, "scalef", x, x, power, x, mask_of(x), CURRENT)
+
+    like = x
+    return by_register(x, scalef, x.value, power.value)
+
+
+def exponent_of(x: Real) -> Real:
+    """``floor(log2(|x|))``, of subnormal numbers too; -inf of zero, inf of infinity."""
+
+    def getexp(x: Value) -> Value:
+        return masked(like, "getexp", x, x, x, mask_of(x), CURRENT)
+
+    like = x
+    return by_register(x, getexp, x.value)
+
+
+def significand_near_one(x: Real) -> Real:
+    """The ``m`` in ``[0.75, 1.5)`` of a positive finite ``x = 2**e m``."""
+
+    def getmant(x: Value) -> Value:
+        return masked(like, "getmant", x, x, Value("3", "i32"), x, mask_of(x), CURRENT)
+
+    like = x
+    return by_register(x, getmant, x.value)
+
+
+def reciprocal_estimate(x: Real) -> Real:
+    """``1 / x`` with a relative error below 2**-14."""
+
+    def rcp14(x: Value) -> Value:
+        name = f"llvm.x86.avx512.rcp14.{suffix(x)}.512"
+        return like.b.call(name, x.type, [x, x, mask_of(x)])
+
+    like = x
+    return by_register(x, rcp14, x.value)
+
+
+def root_estimate(x: Real) -> Real:
+    """``1 / sqrt(x)`` with a relative error below 2**-14."""
+
+    def rsqrt14(x: Value) -> Value:
+        name = f"llvm.x86.avx512.rsqrt14.{suffix(x)}.512"
+        return like.b.call(name, x.type, [x, x, mask_of(x)])
+
+    like = x
+    return by_register(x, rsqrt14, x.value)
+
+
+def logarithm_specials(x: Real, value: Real) -> Real:
+    """``value``; the logarithm of ``x`` itself where that is zero, negative, infinite or NaN."""
+    return fix_up(x, value, LOGARITHM_RESPONSES)
+
+
+def fix_up(x: Real, value: Real, responses: int) -> Real:
+    """``value``, but special results by the class of ``x``.
+
+    ``responses`` has four bits for each class (QNaN, SNaN, zero, one, -inf, +inf, negative,
+    positive, from the lowest): 0 keeps the value, 2 quiets ``x``, 3 is NaN, 4 -inf, 5 +inf,
+    8 zero, 10 one.
+    """
+
+    def fixup(value: Value, x: Value) -> Value:
+        lanes, bits = lanes_of(x.type), like.format.bits
+        table = like.b.const(vector_type(f"i{bits}", lanes), responses)
+        zero = Value("0", "i32")
+        return masked(like, "fixupimm", x, value, x, table, zero, mask_of(x), CURRENT)
+
+    like = x
+    return by_register(x, fixup, value.value, x.value)
+
+
+def look_up(table: Sequence[float], index: Ints) -> Real:
+    """``table[index % 16]`` for a table of 16 numbers, which stays in registers."""
+    b, bits = index.b, int(scalar_of(index.value.type)[1:])
+
+    def permute(index: Value) -> Value:
+        if bits == 32:
+            whole = b.const_vector("float", table)
+            return b.call("llvm.x86.avx512.permvar.sf.512", whole.type, [whole, index])
+        low, high = b.const_vector("double", table[:8]), b.const_vector("double", table[8:])
+        return b.call("llvm.x86.avx512.vpermi2var.pd.512", low.type, [low, index, high])
+
+    return by_register(index.real(), permute, index.value)
+
+
+def masked(like: Real, stem: str, x: Value, *args: Value) -> Value:
+    """A call of one of the intrinsics that take a mask."""
+    return like.b.call(f"llvm.x86.avx512.mask.{stem}.{suffix(x)}.512", x.type, list(args))
+
+
+def suffix(x: Value) -> str:
+    return "ps" if scalar_of(x.type) == "float" else "pd"
+
+
+def mask_of(x: Value) -> Value:
+    """The mask with every lane set."""
+    return Value("-1", f"i{lanes_of(x.type)}")
+
+
+def by_register(like: Real, function: Callable[..., Value], *values: Value) -> Real:
+    """``function`` over vectors of any width, applied to whole registers of 512 bits."""
+    b, lanes, native = like.b, lanes_of(like.value.type), 512 // like.format.bits
+    if lanes == native:
+        return Real(b, function(*values))
+    if lanes == 1:
+        alone = [b.insert(Value("poison", vector_type(v.type, native)), v, 0) for v in values]
+        return Real(b, b.extract(function(*alone), 0))
+    pieces = []
+    for start in range(0, lanes, native):
+        chosen = [(start + k) % lanes for k in range(native)]  # LLVM 22 mistakes 0, 1, 1, ...
+        pieces.append(function(*[b.shuffle(v, None, chosen) for v in values]))
+    while len(pieces) > 1:
+        joined = list(range(2 * lanes_of(pieces[0].type)))
+        pairs = zip(pieces[::2], pieces[1::2], strict=True)
+        pieces = [b.shuffle(one, two, joined) for one, two in pairs]
+    whole = pieces[0]
+    return Real(b, b.shuffle(whole, None, range(lanes)) if lanes < lanes_of(whole.type) else whole)
