@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -77,7 +78,7 @@ def convert_argument(variable: Tensor, value: Any, function: str) -> Array:
         raise UsageError(
             f"{what} got the symbolic {describe(value)}; an array is wanted (use .eval())"
         )
-    if isinstance(value, np.ma.MaskedArray) and value.mask.any():
+    if is_masked(value):
         raise UsageError(
             f"{what} got a masked array with masked elements; fill it first with "
             "array.filled(value)"
@@ -99,6 +100,16 @@ def convert_argument(variable: Tensor, value: Any, function: str) -> Array:
                 f"axis {axis} has size {have}, wanted {want}"
             )
     return np.require(array, dtype=dtype, requirements=["C", "A"])
+
+
+def is_masked(value: Any) -> bool:
+    """Whether ``value`` is a masked array with masked elements.
+
+    There is none while nobody has imported numpy.ma, which takes longer than most compilations.
+    """
+    masked = sys.modules.get("numpy.ma.core")
+    kind = getattr(masked, "MaskedArray", None)
+    return kind is not None and isinstance(value, kind) and bool(value.mask.any())
 
 
 def _rank_cure(have: int, want: int) -> str:

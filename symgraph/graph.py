@@ -22,10 +22,11 @@ def topological(outputs: Iterable[Tensor], known: Container[Tensor] = ()) -> lis
     seen: set[Tensor] = set()
     stack: list[Tensor] = []
     for root in outputs:
-        stack.append(root)
+        if root not in known:
+            stack.append(root)
         while stack:
             node = stack[-1]
-            if node in seen or node in known:
+            if node in seen:
                 stack.pop()
                 continue
             inputs = node.inputs + node.after if node.after else node.inputs

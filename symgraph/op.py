@@ -63,7 +63,7 @@ def linear(
     return Derivative(transpose=transpose, jvp=tangent, structural=structural)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
 class Op:
     """One operation of the language; compared by identity.
 

@@ -59,12 +59,14 @@ class Tensor:
     @property
     def dtype(self) -> DType:
         """The element type."""
-        return self._array_type().dtype
+        found = self.type
+        return found.dtype if isinstance(found, TensorType) else self._array_type().dtype
 
     @property
     def shape(self) -> tuple[Any, ...]:
         """The extents: Python ints where static, sizes where only known when called."""
-        return self._array_type().shape
+        found = self.type
+        return found.shape if isinstance(found, TensorType) else self._array_type().shape
 
     @property
     def ndim(self) -> int:

@@ -34,6 +34,8 @@ class Host(Protocol):
     lanes: int
     inner_vector: bool
 
+    def number(self, size: int | str) -> Value: ...
+
     def as_lanes(self, v: Value, lanes: int) -> Value: ...
 
     def lookup(self, k: int, scope: Point, local: dict[int, Value]) -> Value: ...
@@ -164,11 +166,20 @@ class Accumulators:
                 place = carried[at + 1]
                 yield k, red.first_best(b, op, dtype, value, place) if e.inner_vector else place
             elif red.is_compensated(op, dtype):
-                parts = [value, carried[at + 1]]
-                if parts[1].ref == b.const(value.type, 0).ref:  # one block: nothing was lost
-                    parts.pop()
-                if e.inner_vector:
-                    parts = [red.horizontal(b, op, dtype, x) for x in parts]
-                yield k, red.settle(b, *parts) if len(parts) == 2 else parts[0]
+                low = carried[at + 1]
+                if low.ref == b.const(value.type, 0).ref:  # one block: nothing was lost
+                    yield k, red.horizontal(b, op, dtype, value) if e.inner_vector else value
+                else:
+                    both = red.fold(b, value, low) if e.inner_vector else (value, low)
+                    yield k, self.unless_one_vector(op, dtype, value, red.settle(b, *both))
             else:
                 yield k, red.horizontal(b, op, dtype, value) if e.inner_vector else value
+
+    def unless_one_vector(self, op: Op, dtype: DType, vector: Value, total: Value) -> Value:
+        """``total``, but what a row has that is known to be one vector where this one is."""
+        e, b = self.e, self.e.b
+        extent = e.nest.extents[-1]
+        if not e.inner_vector or isinstance(extent, int) or len(e.nest.inner) > 1:
+            return total
+        short = b.icmp("sle", e.number(extent), b.i64(e.lanes))
+        return b.select(short, red.horizontal(b, op, dtype, vector), total)

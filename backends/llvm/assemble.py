@@ -26,7 +26,7 @@ from symgraph.backends.llvm.runtime.program import (
     SizeOp,
     Step,
 )
-from symgraph.backends.llvm.slots import SlotTable
+from symgraph.backends.llvm.slots import SlotTable, upper_bound
 from symgraph.errors import UsageError
 from symgraph.functions import SharedVariable
 from symgraph.ops import index, leaves
@@ -195,7 +195,8 @@ class _Assembler:
                 for p in call.params
             )
             origin[len(steps)] = call
-            work = None if call.work == 0 else self.slots.slot(call.work)
+            # a size found out meanwhile counts as its largest value: work is added up before
+            work = None if call.work == 0 else self.slots.slot(upper_bound(call.work))
             units = self.slots.slot(call.units)
             steps.append(Step(kernel.address, args, call.node.op.name, units, work))
             if call.node.op is index.nonzero:
@@ -225,6 +226,7 @@ class _Assembler:
             keys=self.signature.keys,
             updated=updated,
             threads=self.threads,
+            code=tuple({id(k.library): k.library for k in self.kernels if k.library}.values()),
         )
         total: Dim = 0
         for block in self.places.arena.blocks:

@@ -6,9 +6,10 @@ objects. The writer knows no operation of the language and no kernel.
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -67,6 +68,13 @@ def literal(scalar: str, value: float | int | bool) -> str:
     return str(int(value))
 
 
+def declaration(head: str) -> str:
+    """The declaration that fits the first line of a function's definition."""
+    signature = head[: head.rindex(")") + 1]
+    plain = re.sub(r"^define (internal )?", "declare ", signature)
+    return re.sub(r" %[^,)]+", "", plain)
+
+
 class Module:
     """Functions, constants and declarations that become one LLVM module.
 
@@ -93,6 +101,20 @@ class Module:
         name = f"table_{zlib.crc32(body.encode()):08x}_{len(values)}"
         self.globals[name] = body
         return Value(f"@{name}", "ptr")
+
+    def split(self, apart: Collection[str]) -> tuple[str, str]:
+        """Two modules to be linked into one library: the functions ``apart`` are in the second."""
+        texts: list[str] = []
+        for second in (False, True):
+            part = Module()
+            part.globals, part.declarations = self.globals, dict(self.declarations)
+            for name, text in self.functions.items():
+                if (name in apart) == second:
+                    part.functions[name] = text.replace("define internal ", "define ", 1)
+                else:
+                    part.declarations[name] = declaration(text.partition("\n")[0])
+            texts.append(str(part))
+        return texts[0], texts[1]
 
     def __str__(self) -> str:
         parts = [f"@{name} = {body}" for name, body in self.globals.items()]

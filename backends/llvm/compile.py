@@ -7,19 +7,13 @@ import weakref
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from symgraph.arguments import bind_arguments
 from symgraph.backends.llvm import jit
 from symgraph.backends.llvm.assemble import Assembly, assemble
-from symgraph.backends.llvm.c_function import (
-    CFunction,
-    c_function,
-    choose_form,
-    low_level_callable,
-)
 from symgraph.backends.llvm.conversion import converter
 from symgraph.backends.llvm.emit import choose_lanes
 from symgraph.backends.llvm.kernel import Call
@@ -32,7 +26,6 @@ from symgraph.backends.llvm.partition import partition
 from symgraph.backends.llvm.peak import argument_sizes, peak_bytes
 from symgraph.backends.llvm.prepare import prepare
 from symgraph.backends.llvm.product_fusion import Step, fuse_products, members
-from symgraph.backends.llvm.profile import Profile, profile
 from symgraph.backends.llvm.python_call import PythonCall
 from symgraph.backends.llvm.runtime.callable import make_callable, release
 from symgraph.backends.llvm.runtime.program import Program
@@ -51,6 +44,10 @@ from symgraph.passes.rebuild import substitute
 from symgraph.program import Function, Signature
 from symgraph.sizes import Dim, Size, symbols_of
 from symgraph.tensor import Tensor, apply, leaf, private_table
+
+if TYPE_CHECKING:  # these are loaded by the methods that need them
+    from symgraph.backends.llvm.c_function import CFunction
+    from symgraph.backends.llvm.profile import Profile
 
 __all__ = ["CompileStats", "LLVMFunction", "compile_llvm"]
 
@@ -93,6 +90,8 @@ class LLVMFunction(Function):
         The other arguments are those of a call. Shared variables keep their values. The result's
         ``str()`` is a table with the slowest kernel first; ``kernels`` are its rows.
         """
+        from symgraph.backends.llvm.profile import profile
+
         if rounds < 1:
             raise UsageError(f"profile: rounds={rounds} is not a positive int")
         arrays = self._convert(*args, **kwargs)
@@ -125,6 +124,8 @@ class LLVMFunction(Function):
 
     def _c_function(self, form: str) -> CFunction:
         """The C function of a form, emitted when it is first asked for."""
+        from symgraph.backends.llvm.c_function import c_function
+
         made: dict[str, CFunction] = self.__dict__.setdefault("_c_functions", {})
         if form not in made:
             outputs, program = self.graph.outputs, self._assembly.program
@@ -166,6 +167,8 @@ class LLVMFunction(Function):
             UnsupportedError: scipy is missing, or the reason why C cannot call this function.
             UsageError: any other signature.
         """
+        from symgraph.backends.llvm.c_function import choose_form, low_level_callable
+
         form = choose_form(self.signature, signature)
         return low_level_callable(self.name, self._c_function(form), user_data)
 
@@ -199,7 +202,7 @@ def compile_llvm(
         clock.mark("partition")
         views = viewer()
         updates = outputs[signature.n_outputs :]
-        steps = fuse_products(parts, outputs, updates, views, target)
+        steps = fuse_products(parts, outputs, views, target)
         calls: list[Call] = []
         for step in order_updates(steps, updates):
             calls += lower_step(step, parts, views, target)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from symgraph.backends.llvm.builder import Builder, Module, Value, kernel_function
-from symgraph.backends.llvm.elementwise import convert, lower_elementwise
+from symgraph.backends.llvm.casts import convert
+from symgraph.backends.llvm.elementwise import lower_elementwise
 from symgraph.backends.llvm.jit import Target
 from symgraph.backends.llvm.loops import Access, Item, Nest
 from symgraph.backends.llvm.matmul import abi
@@ -42,17 +43,20 @@ INT64 = DTYPES["int64"]
 class EpilogueCode:
     """What the emitted code depends on.
 
-    ``axes`` are the axes of the nest's space that the product's batch axes (as many as the kernel
-    has), rows and columns run along; None where an axis has size 1.
+    ``path`` is the code of the product (`matmul.path_of`). ``axes`` are the axes of the nest's
+    space that the product's batch axes (as many as the kernel has), rows and columns run along;
+    None where an axis has size 1.
     """
 
     nest: Nest
     scalar: str
+    path: str
     axes: tuple[int | None, ...]
 
     def key(self) -> str:
         """The canonical text."""
-        return f"matmul {self.scalar} then, axes {list(self.axes)}\n{self.nest.key()}"
+        head = f"matmul {self.scalar} {self.path} then, axes {list(self.axes)}"
+        return f"{head}\n{self.nest.key()}"
 
 
 def emit_epilogue(module: Module, name: str, code: EpilogueCode, target: Target) -> None:
@@ -61,7 +65,7 @@ def emit_epilogue(module: Module, name: str, code: EpilogueCode, target: Target)
     callback = _Callback(module, f"{name}.finish", code, blk).run()
     b = kernel_function(module, name)
     b.store(Value(f"@{callback}", "ptr"), b.gep("i64", b.args[0], abi.EXTRA))
-    b.ret(b.call(fused_symbol(code.scalar, target), "i64", b.args))
+    b.ret(b.call(fused_symbol(code.scalar, target, code.path), "i64", b.args))
 
 
 class _Callback:

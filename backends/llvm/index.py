@@ -11,17 +11,22 @@ from symgraph.backends.llvm.elementwise import LOWER
 from symgraph.backends.llvm.jit import Target
 from symgraph.backends.llvm.kernel import Call, Param
 from symgraph.backends.llvm.loops import PointerParam, SizeParam
-from symgraph.backends.llvm.memory_access import read, write
+from symgraph.backends.llvm.memory_access import lane_mask, read, write
 from symgraph.backends.llvm.scalars import memory_type
 from symgraph.backends.llvm.views import View, contiguous_strides
 from symgraph.ops import elementwise, index
-from symgraph.sizes import Dim
+from symgraph.sizes import Dim, product
 from symgraph.tensor import Tensor
 from symgraph.types import DTYPES, DType
 
 __all__ = ["load_arguments", "nonzero_calls", "pointer_to", "scatter_calls"]
 
 INT64 = DTYPES["int64"]
+#: Elements of an update's last axis in a unit: a multiple of every number of lanes.
+PIECE = 256
+
+Places = tuple[Value, Value]
+Strides = tuple[list[Value], list[Value]]
 
 
 def pointer_to(view: View) -> PointerParam:
@@ -36,14 +41,21 @@ def load_arguments(b: Builder, params: int, pointers: set[int]) -> list[Value]:
     ]
 
 
-def nested(b: Builder, extents: list[Value], body: Callable[[list[Value]], None]) -> None:
-    """``body(indices)`` for every point of a box."""
+def nested(
+    b: Builder,
+    extents: list[Value],
+    body: Callable[[list[Value]], None],
+    within: tuple[Value, Value] | None = None,
+) -> None:
+    """``body(indices)`` for every point of a box; ``within`` is a part of its first axis."""
 
     def level(indices: list[Value]) -> None:
         if len(indices) == len(extents):
             body(indices)
             return
-        with b.loop(b.i64(0), extents[len(indices)], 1) as loop:
+        whole = b.i64(0), extents[len(indices)]
+        start, stop = (within or whole) if not indices else whole
+        with b.loop(start, stop, 1) as loop:
             level([*indices, loop.index])
 
     level([])
@@ -62,7 +74,10 @@ def moved(
 
 
 def scatter_calls(node: Tensor, views: Views) -> list[Call]:
-    """Copy the base, then walk the updates in order, so that the last of repeated writes wins."""
+    """Copy the base, then walk the updates in order, so that the last of repeated writes wins.
+
+    A unit is a piece of the last axis, where that is no indexed one: every update of that piece.
+    """
     base, updates, *indices = node.inputs
     axes = node.attrs["axes"]
     width = updates.ndim - (base.ndim - len(axes))
@@ -84,16 +99,22 @@ def scatter_calls(node: Tensor, views: Views) -> list[Call]:
         params += [SizeParam(s) for s in aligned]
     params.append(PointerParam(None, 0, "error"))
     adds = node.op is index.scatter_add
-    ranks = f"updates {updates.ndim} width {width} indices {len(indices)}"
+    last = source.strides[-1] if rest and rest[-1] == base.ndim - 1 else 0
+    rows = type(last) is int and last == 1
+    ranks = f"updates {updates.ndim} width {width} indices {len(indices)} rows {rows}"
     key = f"{node.op.name} {node.dtype.name} {ranks}"
 
     def emit(module: Module, name: str, target: Target) -> None:
         _emit_scatter(
-            module, name, node.dtype, updates.ndim, width, len(indices), len(params), adds
-        )
+            module, name, node.dtype, updates.ndim, width, len(indices), len(params), adds,
+            target.lanes(8 * node.dtype.itemsize) if rows else 0,
+        )  # fmt: skip
 
     copy = copy_call(base, node, views)
-    return [copy, Call(key, emit, tuple(params), node, checked=True)]
+    units = (updates.shape[-1] + (PIECE - 1)) // PIECE if rows else 1
+    work = product(updates.shape) * 2 if rows else 0
+    call = Call(key, emit, tuple(params), node, checked=True, units=units, work=work)
+    return [copy, call]
 
 
 def _emit_scatter(
@@ -105,6 +126,7 @@ def _emit_scatter(
     count: int,
     total: int,
     adds: bool,
+    lanes: int,
 ) -> None:
     b = kernel_function(module, name)
     args = load_arguments(b, total, {*range(2 + count), total - 1})
@@ -137,13 +159,41 @@ def _emit_scatter(
             good = b.and_(good, fine)
             places.append(wrapped)
         with b.when(good):
-            value = read(b, dtype, moved(b, source, scalar, i, source_strides), 0, 1, None)
-            place = moved(b, out, scalar, [*places, *i[width:]], out_strides)
-            if adds:
-                value = LOWER[elementwise.add](b, dtype, [read(b, dtype, place, 0, 1, None), value])
-            write(b, dtype, value, place, 0, None)
+            starts = (
+                moved(b, source, scalar, i, source_strides[:width]),
+                moved(b, out, scalar, places, out_strides[:count]),
+            )
+            steps = source_strides[width:], out_strides[count:]
+            if lanes:
+                nested(b, extents[width:-1], lambda k: piece(k, starts, steps))
+            else:
+                nested(b, extents[width:], lambda k: element(k, starts, steps))
 
-    nested(b, extents, body)
+    def element(
+        i: list[Value], starts: Places, strides: Strides, mask: Value | None = None
+    ) -> None:
+        """One element of an update, or a vector of them along the last axis."""
+        from_, to = (moved(b, p, scalar, i, s) for p, s in zip(starts, strides, strict=True))
+        step = min(lanes, 1)
+        value = read(b, dtype, from_, step, max(lanes, 1), mask)
+        if adds:
+            value = LOWER[elementwise.add](
+                b, dtype, [read(b, dtype, to, step, max(lanes, 1), mask), value]
+            )
+        write(b, dtype, value, to, step, mask)
+
+    def piece(i: list[Value], starts: Places, strides: Strides) -> None:
+        """The part of an update's last axis that belongs to the units."""
+        start, stop = b.mul(b.args[1], b.i64(PIECE)), b.mul(b.args[2], b.i64(PIECE))
+        stop = b.intrinsic("llvm.smin", stop, extents[-1])
+        cut = b.and_(stop, b.i64(-lanes))
+        with b.loop(start, cut, lanes) as loop:
+            element([*i, loop.index], starts, strides)
+        with b.when(b.icmp("slt", cut, stop)):
+            mask = lane_mask(b, b.sub(stop, cut), lanes) if lanes > 1 else None
+            element([*i, cut], starts, strides, mask)
+
+    nested(b, extents[:width], body)
     b.ret(b.load("i64", status))
 
 

@@ -14,7 +14,14 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
-__all__ = ["Library", "Target", "assembly", "host", "link", "load", "object_code", "publish"]
+__all__ = [
+    "OPTIMISED", "PLAIN", "Library", "Target", "assembly", "host", "link", "load", "object_code",
+    "publish",
+]  # fmt: skip
+
+#: Levels of LLVM's code generation. The plain one takes a fifth of the time, for code that runs a
+#: few times in a call; more than the other gains nothing.
+PLAIN, OPTIMISED = 0, 2
 
 _lock = threading.RLock()  # one compilation at a time: LLVM is entered by one thread anyway
 if hasattr(os, "register_at_fork"):
@@ -64,28 +71,35 @@ def host() -> Target:
     return Target(llvm.get_host_cpu_name() if bits == widest else "x86-64", features, bits)
 
 
-def machine(target: Target) -> Any:
-    """A fresh LLVM target machine for ``target``."""
+def machine(target: Target, level: int = OPTIMISED) -> Any:
+    """A fresh LLVM target machine for ``target`` that generates code at ``level``."""
     triple = llvm.Target.from_triple(llvm.get_process_triple())
     return triple.create_target_machine(
-        cpu=target.cpu, features=target.features, opt=2, reloc="pic", codemodel="small", jit=True
+        cpu=target.cpu,
+        features=target.features,
+        opt=level,
+        reloc="pic",
+        codemodel="small",
+        jit=True,
     )
 
 
-emitters = functools.lru_cache(maxsize=4)(machine)  # reused: a new one sets up its tables anew
+emitters = functools.lru_cache(maxsize=8)(machine)  # reused: a new one sets up its tables anew
 
 
 # ---- text to object code -------------------------------------------------------------------------
 
 
 @contextmanager
-def parsed(ir: str, target: Target, optimise: bool) -> Iterator[tuple[Any, Any]]:
+def parsed(
+    ir: str, target: Target, optimise: bool, level: int = OPTIMISED
+) -> Iterator[tuple[Any, Any]]:
     """The module of ``ir`` and the machine it is for, in an LLVM context of its own.
 
     ``optimise`` runs LLVM's light pipeline, without vectorising and unrolling.
     """
     with _lock, llvm.create_context() as context:
-        emitter = emitters(target)
+        emitter = emitters(target, level)
         with llvm.parse_assembly(ir, context) as module:
             module.triple = llvm.get_process_triple()
             module.data_layout = str(emitter.target_data)
@@ -98,9 +112,14 @@ def parsed(ir: str, target: Target, optimise: bool) -> Iterator[tuple[Any, Any]]
             yield module, emitter
 
 
-def object_code(ir: str, target: Target, *, optimise: bool = False) -> bytes:
-    """The object file of LLVM IR text. Raises RuntimeError for text that LLVM refuses."""
-    with parsed(ir, target, optimise) as (module, emitter):
+def object_code(
+    ir: str, target: Target, *, optimise: bool = False, level: int = OPTIMISED
+) -> bytes:
+    """The object file of LLVM IR text, its code generated at ``level``.
+
+    Raises RuntimeError for text that LLVM refuses.
+    """
+    with parsed(ir, target, optimise, level) as (module, emitter):
         return bytes(emitter.emit_object(module))
 
 
@@ -137,8 +156,14 @@ class Library:
         self._linker, self._tracker, self._addresses = linker, tracker, addresses
 
     def __del__(self) -> None:
+        # a fork while LLVM unloads would leave the child with a lock that nobody opens; but no
+        # waiting without end, for a thread that is no more
+        lock = _lock
+        held = lock is not None and lock.acquire(timeout=1.0)  # None once the module is taken down
         self._tracker = None  # unloads, before the linker may go
         self._linker.dropped.append(None)
+        if held:
+            lock.release()
 
     def address(self, name: str) -> int:
         """The address of an emitted function."""
@@ -175,18 +200,19 @@ def link(objects: Sequence[bytes], names: Sequence[str]) -> Library:
 
     Raises RuntimeError if they do not fit together.
     """
-    builder = llvm.JITLibraryBuilder().add_current_process()
-    for code in objects:
-        builder.add_object_img(code)
-    for name in names:
-        builder.export_symbol(name)
-    for name, address in tuple(_published.items()):
-        builder.import_symbol(name, address)
     with _lock:
+        builder = llvm.JITLibraryBuilder().add_current_process()
+        for code in objects:
+            builder.add_object_img(code)
+        for name in names:
+            builder.export_symbol(name)
+        for name, address in tuple(_published.items()):
+            builder.import_symbol(name, address)
         linker = current_linker()
         tracker = builder.link(linker.engine, f"library{next(_numbers)}")
         linker.made += 1
-    return Library(linker, tracker, {name: int(tracker[name]) for name in names})
+        del builder  # LLVM is entered for its end, too
+        return Library(linker, tracker, {name: int(tracker[name]) for name in names})
 
 
 def load(ir: str, target: Target | None = None, *, optimise: bool = True) -> Library:

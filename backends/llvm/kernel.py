@@ -43,7 +43,8 @@ class Call:
         if nest is None or self._touches_elsewhere(nest, variable, value):
             return False
         writes = [(v, a) for v, a in nest.stores if _touches(nest, a.pointer, value)]
-        if any(nest.items[v].full for v, _ in writes) and nest.inner:
+        again = bool(nest.inner) and nest.passes() > 1  # a later pass may read what one has written
+        if again and any(nest.items[v].full for v, _ in writes):
             return False
         reads = [
             i
@@ -52,7 +53,7 @@ class Call:
         ]
         return all(
             i.kind == "load"
-            and not (i.full and nest.inner)
+            and not (i.full and again)
             and any(i.access is not None and i.access.strides == w.strides for _, w in writes)
             and (i.access is not None and _starts(nest, i.access.pointer))
             for i in reads

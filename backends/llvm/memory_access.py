@@ -9,6 +9,11 @@ from symgraph.types import DType
 __all__ = ["gather", "lane_indices", "lane_mask", "read", "write"]
 
 
+#: How far ahead of a read under a mask memory is asked for, in bytes: the processor itself does not
+#: see a stream in such reads.
+AHEAD = 2048
+
+
 def lane_indices(b: Builder, lanes: int) -> Value:
     """0, 1, 2, ... as i64."""
     return b.const_vector("i64", range(lanes)) if lanes > 1 else b.i64(0)
@@ -52,6 +57,8 @@ def read(
     align, zero = Value(str(dtype.itemsize), "i32"), Value("zeroinitializer", type_)
     if stride == 1:
         assert mask is not None
+        ahead = b.gep("i8", pointer, AHEAD)
+        b.call("llvm.prefetch.p0", "void", [ahead, *(Value(str(k), "i32") for k in (0, 3, 1))])
         args = [pointer, align, mask, zero]
         return _from_memory(b, b.call(f"llvm.masked.load.{_suffix(type_)}.p0", type_, args), dtype)
     by = stride if isinstance(stride, Value) else b.i64(stride)

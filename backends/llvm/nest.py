@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import weakref
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -14,7 +16,8 @@ from symgraph.types import DType
 
 __all__ = ["Access", "Item", "Nest", "PointerParam", "SizeParam", "is_saved", "pass_items"]
 
-_own_codes: dict[Op, int] = {}
+_own_codes: weakref.WeakKeyDictionary[Op, int] = weakref.WeakKeyDictionary()
+_numbers = itertools.count()  # never given twice: compiled kernels outlive the op
 
 
 @cache
@@ -25,7 +28,9 @@ def dtype_name(dtype: DType) -> str:
 
 def own_code(op: Op) -> int:
     """A number for an op that brings its own native code."""
-    return _own_codes.setdefault(op, len(_own_codes))
+    if op not in _own_codes:
+        _own_codes[op] = next(_numbers)
+    return _own_codes[op]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ import numpy as np
 
 from symgraph.backends.llvm.accumulate import Point
 from symgraph.backends.llvm.builder import Builder, Value, lanes_of, vector_type
-from symgraph.backends.llvm.elementwise import convert, lower_elementwise
+from symgraph.backends.llvm.casts import convert
+from symgraph.backends.llvm.elementwise import lower_elementwise
 from symgraph.backends.llvm.jit import Target
 from symgraph.backends.llvm.lanes import choose_lanes
 from symgraph.backends.llvm.loops import Access, Item, Nest, PointerParam
@@ -205,11 +206,11 @@ class NestValues:
             return good
         stop = b.select(good, self.lanes_before(lane[1], scope, lanes), Value("0", "i8"))
         lane_numbers = b.const_vector("i8", range(lanes))
-        mask = b.icmp("slt", lane_numbers, b.splat(stop, lanes))
+        mask = b.icmp("ult", lane_numbers, b.splat(stop, lanes))  # there may be 128 lanes
         if lane[0] is None:
             return mask
         first = b.splat(self.lanes_before(lane[0], scope, lanes), lanes)
-        return b.and_(mask, b.icmp("sge", lane_numbers, first))
+        return b.and_(mask, b.icmp("uge", lane_numbers, first))
 
     def lanes_before(self, bound: int | str | None, scope: Point, lanes: int) -> Value:
         """How many of the lanes stand before a position (None: all), as i8."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from symgraph.backends.llvm import jit
+from symgraph.backends.llvm.builder import Module
 from symgraph.backends.llvm.fingerprint import fingerprint
 from symgraph.backends.llvm.jit import Library, Target
 from symgraph.backends.llvm.object_cache import digest_of, open_cache
@@ -18,11 +20,12 @@ OWN = "#"  # in a key: code of a user's, named by a number of this process only
 @dataclass(frozen=True, slots=True)
 class Part:
     """Code to be had: ``key`` says all it depends on beside our sources and the target, ``names``
-    are the functions it defines, ``text`` writes its LLVM IR."""
+    are the functions it defines, ``text`` writes its LLVM IR. ``level``: see `jit`."""
 
     key: str
     names: tuple[str, ...]
     text: Callable[[], str]
+    level: int = jit.OPTIMISED
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +56,12 @@ def cache_state() -> str:
 def _digest(part: Part, target: Target) -> str:
     """The name of a part's entry."""
     key = part.text() if OWN in part.key else part.key
-    return digest_of("\n".join((fingerprint(), repr(target), *part.names, key)))
+    return digest_of("\n".join((fingerprint(), repr(target), *part.names, str(part.level), key)))
 
 
 def _compiled(part: Part, target: Target, digest: str) -> _Object:
     # written as it should run: LLVM's passes double the time and gain nothing (see decisions)
-    code = jit.object_code(part.text(), target)
+    code = jit.object_code(part.text(), target, level=part.level)
     cache, _ = open_cache()
     if cache is not None and digest:
         cache.store(digest, code)
@@ -93,7 +96,20 @@ def load_parts(parts: Sequence[Part], target: Target) -> Loaded:
 
 
 def precompiled(
-    key: str, names: tuple[str, ...], text: Callable[[], str], target: Target
+    key: str,
+    names: tuple[str, ...],
+    module: Callable[[], Module],
+    target: Target,
+    plain: Collection[str] = (),
 ) -> Library:
-    """The library of the functions ``names`` (see `Part`)."""
-    return load_parts([Part(key, names, text)], target).library
+    """The library of the functions ``names`` (see `Part`).
+
+    The functions ``plain`` of the module do their work elsewhere or seldom; they are compiled
+    quickly.
+    """
+    if not plain:
+        return load_parts([Part(key, names, lambda: str(module()))], target).library
+    halves = functools.cache(lambda: module().split(plain))
+    hot = Part(key, names, lambda: halves()[0])
+    rest = Part(key, (), lambda: halves()[1], jit.PLAIN)
+    return load_parts([hot, rest], target).library

@@ -40,12 +40,12 @@ from symgraph.backends.llvm.clusters import (
 from symgraph.backends.llvm.join_places import place_parts
 from symgraph.backends.llvm.memory_ops import READS_MEMORY
 from symgraph.backends.llvm.recompute import recompute
+from symgraph.backends.llvm.row_values import sink_rows
+from symgraph.backends.llvm.shared_reads import share_reads
 from symgraph.backends.llvm.step_order import StepOrder
 from symgraph.backends.llvm.uniform import adopt, uniform_values
 from symgraph.backends.llvm.views import AXIS_VIEWS, VIEWS
 from symgraph.graph import topological
-from symgraph.ops.index import gather
-from symgraph.ops.product import matmul
 from symgraph.tensor import Tensor
 
 __all__ = ["partition"]
@@ -269,46 +269,23 @@ class _Partitioner:
             return
         if self.ranks.depends_indirectly(c, other) or self.ranks.depends_indirectly(other, c):
             return
-        c.inner = merged_inner
+        self.absorb(c, other, embedding)
+
+    def absorb(self, c: Cluster, other: Cluster, embedding: tuple[int, ...]) -> None:
+        """Make the members of ``other`` members of ``c``."""
+
+        def moved(axes: AxisMap) -> AxisMap:
+            return tuple(None if a is None else embedding[a] for a in axes)
+
+        c.inner = c.inner or frozenset(embedding[k] for k in other.inner)
         c.last = max(c.last, other.last)
         c.weight += other.weight
-        c.operand_maps |= moved_operands
+        c.operand_maps |= {m: moved(axes) for m, axes in other.operand_maps.items()}
         for m, axes in other.maps.items():
-            c.maps[m] = tuple(None if a is None else embedding[a] for a in axes)
+            c.maps[m] = moved(axes)
         c.maps = dict(sorted(c.maps.items(), key=lambda item: self.position[item[0]]))
         other.forward = c
         self.ranks.contract(c, other)
-
-    def sink_into(self, c: Cluster, wanted: set[Tensor]) -> None:
-        """Take in what is cheap, has one value a row, and is read by ``c`` alone.
-
-        ``c`` then walks its rows one by one, even if it reduces nothing.
-        """
-        for other in self.reads_steps(c):
-            if not isinstance(other, Cluster) or not self.is_row_of(other, c, wanted):
-                continue
-            readers = [m for m in c.maps if any(s is other for s in self.outside(m, c))]
-            if any(m.op in REDUCTIONS for m in readers):
-                continue
-            before = c.inner
-            c.inner = before or frozenset(range(len(other.space), len(c.space)))
-            if self.has_rows(c):
-                self.try_merge(readers[0], c, other)
-            if other.forward is not c:
-                c.inner = before
-
-    def is_row_of(self, other: Cluster, c: Cluster, wanted: set[Tensor]) -> bool:
-        """Whether ``other`` may become values of the rows of ``c``."""
-        if other.inner or not 0 < len(other.space) < len(c.space) or other.forward is not None:
-            return False
-        cheap = all(m.op.name in CHEAP or m.op is gather for m in other.maps)
-        alone = not any(m in wanted for m in other.maps) and [*self.ranks.readers[other]] == [c]
-        product = any(r.op is matmul for r in self.reads(c))  # c may become its epilogue
-        return cheap and alone and (bool(c.inner) or not product)
-
-    def has_rows(self, c: Cluster) -> bool:
-        """Whether every member runs along all of the inner axes or along none."""
-        return all(c.inner & set(a) in (frozenset(), c.inner) for a in c.maps.values())
 
     def embed(self, node: Tensor, c: Cluster, other: Cluster) -> tuple[int, ...] | None:
         """For each axis of ``other``'s space the axis of ``c``'s it coincides with."""
@@ -364,8 +341,8 @@ class _Partitioner:
         if not self.fuse:
             return Partition(self.ranks.steps(), self.stored(outputs))
         wanted = {source_of(o) for o in outputs}
-        for c in [s for s in self.ranks.steps() if isinstance(s, Cluster)]:
-            self.sink_into(c, wanted)
+        sink_rows(self, wanted)
+        share_reads(self)
         parts = Partition(self.ranks.steps(), self.stored(outputs))
         recompute(parts, outputs, self.uniform)
         place_parts(parts, outputs)

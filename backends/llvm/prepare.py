@@ -105,9 +105,22 @@ def _trivial(node: Tensor, x: Tensor) -> Tensor:
     return f.squeeze(x, axis)
 
 
-def _few_batch_axes(node: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """The product kernel takes three batch axes; more are spelled out and joined."""
+def _is_vector(x: Tensor, axis: int) -> bool:
+    """Whether a matrix is a vector with an axis put in. One that is merely seen to have one row is
+    none: bits do not depend on which sizes are known.
+    """
+    return x.op is shape.expand_dims and x.inputs[0].ndim == 1 and x.attrs["axes"] == (axis,)
+
+
+def _product(node: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """The product of two vectors is a sum, which threads can share out. The product kernel takes
+    three batch axes; more are spelled out and joined.
+    """
     batch = node.shape[:-2]
+    if node.dtype.kind == "f" and _is_vector(a, 0) and _is_vector(b, 1):
+        pairs = f.multiply(a.inputs[0], b.inputs[0])
+        total = _trivial(apply(reduction.sum_, (pairs,), (("axis", (0,)),)), pairs)
+        return f.reshape(total, node.shape)
     if len(batch) <= 3:
         return rebuilt(node, (a, b))
     joined = product(batch)
@@ -172,7 +185,7 @@ EXPANSIONS: dict[Op, Callable[..., Tensor]] = {
     reduction.norm: _norm,
     reduction.item: _item,
     elementwise.assume_normalised: lambda node, x: x,
-    matmul: _few_batch_axes,
+    matmul: _product,
     index.gather: _picking,
     shape.place: place,
     **dict.fromkeys(_REDUCTIONS, _trivial),

@@ -10,11 +10,12 @@ from symgraph.backends.llvm.index import pointer_to
 from symgraph.backends.llvm.jit import Target
 from symgraph.backends.llvm.kernel import Call, Param
 from symgraph.backends.llvm.loops import Access, Nest, PointerParam, SizeParam
-from symgraph.backends.llvm.matmul import library, units, workspace_bytes
+from symgraph.backends.llvm.matmul import library, path_of, units, workspace_bytes
 from symgraph.backends.llvm.matmul.abi import BATCH_AXES
 from symgraph.backends.llvm.matmul.loaded import fused_symbol
 from symgraph.backends.llvm.product_fusion import FusedProduct
 from symgraph.backends.llvm.scalars import register_type
+from symgraph.backends.llvm.units import ELEMENT
 from symgraph.backends.llvm.views import View, contiguous_strides
 from symgraph.functions import SharedVariable
 from symgraph.sizes import Dim, Size, product
@@ -27,7 +28,7 @@ def matmul_calls(node: Tensor, views: Views, target: Target) -> list[Call]:
     """One call of the product kernel for the node's dtype."""
     scalar = register_type(node.dtype)
     params = _parameters(node, PointerParam(node, 0, "write"), views, target)
-    address = library(scalar, target).address("matmul")
+    address = library(scalar, target, _path(node)).address("matmul")
     count, work = _amount(node)
     return [Call(f"matmul {scalar}", None, params, node, address, units=count, work=work)]
 
@@ -35,8 +36,9 @@ def matmul_calls(node: Tensor, views: Views, target: Target) -> list[Call]:
 def fused_call(step: FusedProduct, views: Views, target: Target) -> Call:
     """One call that computes a product and what follows it element by element."""
     node, nest = step.product, _with_product(step)
-    fused_symbol(register_type(node.dtype), target)  # there even for code found on disk
-    code = EpilogueCode(nest, register_type(node.dtype), _axes(node))
+    scalar, path = register_type(node.dtype), _path(node)
+    fused_symbol(scalar, target, path)  # there even for code found on disk
+    code = EpilogueCode(nest, scalar, path, _axes(node))
     params = _parameters(node, _room(step), views, target, fused=True)
     count, work = _amount(node)
     return Call(
@@ -86,10 +88,17 @@ def _batch_strides(view: View, x: Tensor, rank: int) -> tuple[Dim, ...]:
     return (0,) * (rank - len(own)) + own
 
 
+def _path(node: Tensor) -> str:
+    return path_of(node.shape[-2], node.shape[-1])
+
+
 def _amount(node: Tensor) -> tuple[Dim, Dim]:
-    """The product's units and its multiplications."""
+    """The product's units; its multiplications with what it costs to read and write elements."""
     *batch, m, n = node.shape
-    return units(m, n, product(batch)), product((*batch, m, n, node.inputs[0].shape[-1]))
+    a, b = node.inputs
+    elements = product(a.shape) + product(b.shape) + product(node.shape)
+    work = product((*node.shape, a.shape[-1])) + elements * ELEMENT
+    return units(m, n, product(batch)), work
 
 
 # ---- epilogues -----------------------------------------------------------------------------------

@@ -4,9 +4,10 @@ A cluster becomes the epilogue of a product where it is the first step that read
 over the product's own elements in its own order, and reduces and gathers nothing. It then runs tile
 by tile, while the tile is in the cache, and a product that nobody else reads is never stored.
 
-When it pays (see docs/kernels.md for the measurements): a pass over C less always does, but for
+When it pays (see docs/products.md for the measurements): a pass over C less always does, but for
 
 - a product of one column, whose rows would fill one lane each;
+- a C of few elements, where calling back costs more than a step;
 - operands that all lie as C does, in rows that fill their last vector badly: a pass of its own runs
   over the whole block of memory as one row;
 - another matrix read beside a C that stays in the caches: blocks of it come in bits and late.
@@ -26,7 +27,7 @@ from symgraph.backends.llvm.loops import Access, Nest, PointerParam, SizeParam, 
 from symgraph.backends.llvm.matmul.blocking import blocking
 from symgraph.backends.llvm.scalars import register_type
 from symgraph.backends.llvm.views import VIEWS, contiguous_strides
-from symgraph.ops import leaves, product
+from symgraph.ops import product
 from symgraph.sizes import Dim
 from symgraph.sizes import product as total
 from symgraph.tensor import Tensor
@@ -35,6 +36,9 @@ __all__ = ["FusedProduct", "Step", "fuse_products", "members"]
 
 #: Rows that leave a larger share of lanes idle than this are joined into one, if they can be.
 IDLE = 0.35
+
+#: A C of at most so many elements is done before calling back has paid.
+TINY = 64
 
 #: A C of so many bytes stays where a second pass, which the prefetchers follow, finds it at once.
 NEAR = 1 << 21
@@ -65,36 +69,25 @@ def members(step: Step) -> tuple[Tensor, ...]:
 def fuse_products(
     parts: Partition,
     outputs: Sequence[Tensor],
-    updates: Sequence[Tensor],
     views: Views,
     target: Target,
 ) -> list[Step]:
-    """The steps of a partition, products with their epilogues where that pays.
-
-    ``updates`` are those of the outputs that become new values of shared variables.
-    """
+    """The steps of a partition, products with their epilogues where that pays."""
     steps: list[Step | None] = [*parts.steps]
     products = [s for s in parts.steps if isinstance(s, Tensor) and s.op is product.matmul]
     at = {s: k for k, s in enumerate(parts.steps)}
     readers = _readers(parts.steps, set(products))
-    wanted, renewed = set(outputs), set(updates)
+    wanted = set(outputs)
     for node in reversed(products):  # of several products that a cluster adds up, the last
         first, *others = readers[node] or [-1]
         cluster = steps[first] if first >= 0 else None
         if not isinstance(cluster, Cluster):
-            continue
-        if reads_input(node) and not renewed.isdisjoint(cluster.maps):
             continue
         nest = _epilogue(node, cluster, parts, views)
         if nest is not None and _pays(node, nest, target):
             fused = FusedProduct(node, cluster, nest, bool(others) or node in wanted)
             steps[first], steps[at[node]] = fused, None
     return [s for s in steps if s is not None]
-
-
-def reads_input(node: Tensor) -> bool:
-    """Whether a product reads an argument of the call."""
-    return any(source.op is leaves.input_ for source in _sources([node]))
 
 
 def _readers(steps: Sequence[Cluster | Tensor], of: set[Tensor]) -> dict[Tensor, list[int]]:
@@ -167,7 +160,7 @@ def _pays(node: Tensor, nest: Nest, target: Target) -> bool:
     """Whether the epilogue is worth it."""
     n, elements = node.shape[-1], total(node.shape)
     blk = blocking(register_type(node.dtype), target)
-    if _is_one(n):
+    if _is_one(n) or (isinstance(elements, int) and 0 < elements <= TINY):
         return False
     if len(join_axes(nest).extents) > 1:
         return True

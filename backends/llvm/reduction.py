@@ -18,7 +18,7 @@ from symgraph.ops import reduction as r
 from symgraph.types import DType
 
 __all__ = [
-    "BLOCK", "better", "combine", "first_best", "horizontal", "identity",
+    "BLOCK", "better", "combine", "first_best", "fold", "horizontal", "identity",
     "is_compensated", "is_ordered", "is_position", "peak", "position_type", "settle", "two_sum",
 ]  # fmt: skip
 
@@ -103,6 +103,14 @@ def horizontal(b: Builder, op: Op, dtype: DType, v: Value) -> Value:
     while lanes_of(v.type) > 1:
         v = combine(b, op, dtype, *halves(b, v))
     return v
+
+
+def fold(b: Builder, high: Value, low: Value) -> tuple[Value, Value]:
+    """All lanes of a compensated sum in one, the rounding errors of that added to low."""
+    while lanes_of(high.type) > 1:
+        (first, second), lows = halves(b, high), halves(b, low)
+        high, low = two_sum(b, first, b.fadd(*lows), second)
+    return high, low
 
 
 def better(b: Builder, op: Op, dtype: DType, v: Value, best: Value) -> Value:

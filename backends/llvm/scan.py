@@ -13,7 +13,7 @@ from symgraph.backends.llvm.memory_access import read, write
 from symgraph.backends.llvm.scalars import memory_type, register_type
 from symgraph.backends.llvm.views import contiguous_strides
 from symgraph.ops import elementwise
-from symgraph.sizes import Dim
+from symgraph.sizes import Dim, product
 from symgraph.tensor import Tensor
 from symgraph.types import DType
 
@@ -21,9 +21,13 @@ __all__ = ["scan_calls"]
 
 
 def scan_calls(node: Tensor, views: Views) -> list[Call]:
-    """s[t] = a[t] * s[t-1] + b[t], or s[t] = s[t-1] + x[t]; the scanned axis innermost."""
+    """s[t] = a[t] * s[t-1] + b[t], or s[t] = s[t-1] + x[t]; the scanned axis innermost.
+
+    A unit is an index of the first of the other axes.
+    """
     axis, reverse, rank = node.attrs["axis"], node.attrs["reverse"], node.ndim
-    order = [*(k for k in range(rank) if k != axis), axis]
+    rows = sorted((k for k in range(rank) if k != axis), key=lambda k: node.shape[k] == 1)
+    order = [*rows, axis]
     params: list[Param] = [PointerParam(node, 0, "write")]
     strides: list[tuple[Dim, ...]] = [contiguous_strides(node.shape)]
     for x in node.inputs:
@@ -42,7 +46,9 @@ def scan_calls(node: Tensor, views: Views) -> list[Call]:
     def emit(module: Module, name: str, target: Target) -> None:
         _emit_scan(module, name, node.dtype, rank, len(node.inputs), reverse)
 
-    return [Call(key, emit, tuple(params), node)]
+    units: Dim = node.shape[rows[0]] if rows else 1
+    work = 2 * product(node.shape) if rows else 0
+    return [Call(key, emit, tuple(params), node, units=units, work=work)]
 
 
 def _emit_scan(
@@ -73,5 +79,5 @@ def _emit_scan(
             write(b, dtype, value, places[0], 0, None)
             loop.next = [value]
 
-    nested(b, extents[:-1], row)
+    nested(b, extents[:-1], row, (b.args[1], b.args[2]))
     b.ret(b.i64(0))

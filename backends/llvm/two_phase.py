@@ -16,7 +16,7 @@ from symgraph.backends.llvm.jit import Target
 from symgraph.backends.llvm.kernel import Call
 from symgraph.backends.llvm.loops import Nest, PointerParam, SizeParam
 from symgraph.backends.llvm.passes import Range
-from symgraph.backends.llvm.units import COLUMNS, chunks_of, one_chunk, work_of
+from symgraph.backends.llvm.units import COLUMNS, FEW, chunks_of, one_chunk, work_of
 from symgraph.op import Op
 from symgraph.origins import with_origin
 from symgraph.sizes import Dim
@@ -35,18 +35,23 @@ partial = Op(
 
 def has_two_phases(nest: Nest) -> bool:
     """Whether a nest has too few rows for units, and one pass over enough elements."""
-    outer = [a for a in range(len(nest.extents)) if a not in nest.inner]
     return (
-        bool(nest.inner)
-        and (not outer or (outer == [len(nest.extents) - 1] and _is_narrow(nest, outer[0])))
-        and not one_chunk(nest)
-        and nest.passes() == 1
+        bool(nest.inner) and _rows(nest) is not None and not one_chunk(nest) and nest.passes() == 1
     )
 
 
-def _is_narrow(nest: Nest, axis: int) -> bool:
-    extent = nest.extents[axis]
-    return isinstance(extent, int) and 0 < extent <= COLUMNS
+def _rows(nest: Nest) -> int | None:
+    """How many rows there are, if they are few and their number is known."""
+    last = len(nest.extents) - 1
+    count, most = 1, FEW - 1 if last in nest.inner else COLUMNS
+    for axis in range(len(nest.extents)):
+        extent = nest.extents[axis]
+        if axis in nest.inner:
+            continue
+        if not isinstance(extent, int) or not extent or (axis != last and last not in nest.inner):
+            return None
+        count *= extent
+    return count if count <= most else None
 
 
 def two_phase_calls(nest: Nest, node: Tensor, target: Target) -> list[Call]:
@@ -112,9 +117,9 @@ def _bytes_per_chunk(nest: Nest, target: Target) -> int:
 
 
 def _vectors_of_rows(e: NestEmitter) -> int:
-    extent = 1 if e.inner_vector else e.nest.extents[e.axis]
-    assert isinstance(extent, int), "few rows are a static number of them"
-    return -(-extent // e.lanes)
+    rows = _rows(e.nest)
+    assert rows is not None, "few rows are a static number of them"
+    return rows if e.inner_vector else -(-rows // e.lanes)
 
 
 class _Phase(NestEmitter):
@@ -136,9 +141,13 @@ class _Phase(NestEmitter):
         """Where the results of a chunk stand for this vector of rows."""
         b, each = self.b, self.pass_.state.bytes()
         at = b.mul(chunk, b.i64(each * _vectors_of_rows(self)))
-        if not self.inner_vector:
-            vector = b.lshr(scope.index[self.axis], b.i64(self.lanes.bit_length() - 1))
-            at = b.add(at, b.mul(vector, b.i64(each)))
+        if self.inner_vector:
+            row = b.i64(0)
+            for axis in (a for a in range(len(self.nest.extents)) if a not in self.nest.inner):
+                row = b.add(b.mul(row, self.number(self.nest.extents[axis])), scope.index[axis])
+        else:
+            row = b.lshr(scope.index[self.axis], b.i64(self.lanes.bit_length() - 1))
+        at = b.add(at, b.mul(row, b.i64(each)))
         return b.gep("i8", self.params[_place(self.nest) - 1], at)
 
 

@@ -16,8 +16,8 @@ from symgraph.backends.llvm.loops import Item, Nest, SizeParam
 from symgraph.sizes import Dim, maximum, product
 
 __all__ = [
-    "CHUNK", "COLUMNS", "Side", "chunks_of", "dim_of", "one_chunk", "rest_of_inner", "turned_axis",
-    "unit_sides", "units_of", "work_of",
+    "CHUNK", "COLUMNS", "FEW", "Side", "chunks_of", "dim_of", "one_chunk", "rest_of_inner",
+    "turned_axis", "unit_sides", "units_of", "work_of",
 ]  # fmt: skip
 
 #: Elements that a reduction accumulates before it combines: a multiple of every number of lanes.
@@ -29,8 +29,9 @@ BLOCK = 1024
 COLUMNS = 256
 #: A first loop with fewer steps than this is dealt out together with the second.
 FEW = 16
-#: Scalar operations that an elementary function counts as.
-FUNCTION = 24
+#: Scalar operations that an elementary function, an element read or written, and one that is looked
+#: up count as, by the time they take.
+FUNCTION, ELEMENT, LOOKUP = 24, 8, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +119,20 @@ def units_of(nest: Nest) -> Dim:
 
 
 def work_of(nest: Nest) -> Dim:
-    """About how many scalar operations a nest is: its points times what is done at one."""
-    weight = sum(_weight(i) for i in nest.items if i.full or not nest.inner) or 1
-    return product(dim_of(nest, e) for e in nest.extents) * weight
+    """About how many scalar operations a nest is: its points times what is done at one.
+
+    What is done once a row counts nothing, and so does what is read once for all points.
+    """
+    full = [item.full or not nest.inner for item in nest.items]
+    weight = sum(_weight(i) for i, counts in zip(nest.items, full, strict=True) if counts)
+    weight += ELEMENT * sum(full[value] for value, _ in nest.stores)
+    return product(dim_of(nest, e) for e in nest.extents) * (weight or 1)
 
 
 def _weight(item: Item) -> int:
     if item.kind == "gather":
-        return 4
+        return LOOKUP
+    if item.access is not None and any(item.access.strides):
+        return ELEMENT
     function = item.kind == "op" and item.node is not None and item.node.op.name not in CHEAP
     return FUNCTION if function else 1

@@ -77,6 +77,12 @@ class Node:
     every: bool = False
     arity: int | None = None
 
+    def takes(self, op: Op) -> bool:
+        """Whether ``op`` may make the root."""
+        if self.ops is not None and op not in self.ops:
+            return False
+        return self.trait is None or self.trait in op.traits
+
 
 @dataclass(frozen=True, slots=True)
 class Tree:
@@ -196,24 +202,32 @@ def variants(pattern: Pattern) -> list[Pattern]:
     """The pattern with the operands of commutative operations in every order."""
     if not isinstance(pattern, Call):
         return [pattern]
+    op, name = pattern.op, pattern.name
     orders = [variants(a) for a in pattern.args]
-    out = [pattern]
+    inputs = [pattern.args]
     if any(len(order) > 1 for order in orders):
-        out = [Call(pattern.op, args, pattern.name) for args in itertools.product(*orders)]
-    if "commutative" in pattern.op.traits and len(pattern.args) == 2:
-        out += [Call(pattern.op, p.args[::-1], pattern.name) for p in out]
-    return list(dict.fromkeys(out))
+        inputs = list(itertools.product(*orders))
+    if "commutative" in op.traits and len(pattern.args) == 2:
+        inputs += [args[::-1] for args in inputs]
+        if _alike(*pattern.args):
+            inputs = list(dict.fromkeys(inputs))
+    return [Call(op, args, name) for args in inputs]
 
 
-_CONSTANT_OPS = (leaves.constant, shape.broadcast_to)
+def _alike(one: Pattern, other: Pattern) -> bool:
+    """Whether a variant of one operand may be a variant of the other."""
+    if isinstance(one, Call) and isinstance(other, Call):
+        return one.op is other.op
+    return one == other
+
+
+CONSTANT_OPS = (leaves.constant, shape.broadcast_to)
 
 
 def could_match(pattern: Pattern | Node, op: Op, children: tuple[Op, ...]) -> bool:
     """Whether the pattern fits a node of ``op`` whose inputs are made by ``children``."""
     if isinstance(pattern, Node):
-        if pattern.ops is not None and op not in pattern.ops:
-            return False
-        if pattern.trait is not None and pattern.trait not in op.traits:
+        if not pattern.takes(op):
             return False
         if pattern.arity is not None and pattern.arity != len(children):
             return False
@@ -229,7 +243,7 @@ def could_match(pattern: Pattern | Node, op: Op, children: tuple[Op, ...]) -> bo
 def _child_fits(arg: Pattern, op: Op) -> bool:
     if isinstance(arg, Call):
         return arg.op is op
-    return isinstance(arg, Var) or op in _CONSTANT_OPS
+    return isinstance(arg, Var) or op in CONSTANT_OPS
 
 
 def may_match(pattern: Pattern | Node, inputs: tuple[Kind, ...]) -> bool:

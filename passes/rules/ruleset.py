@@ -12,12 +12,15 @@ from symgraph.op import Op
 from symgraph.ops import leaves
 from symgraph.ops import shape as s
 from symgraph.passes.rules.pattern import (
+    CONSTANT_OPS,
     Call,
     Kind,
     Matcher,
     Node,
     Number,
+    Pattern,
     Tree,
+    Var,
     could_match,
     marks_of,
     matcher,
@@ -46,9 +49,16 @@ Entry = tuple[Kind, tuple[Candidate, ...], tuple[Top, ...]]
 #: a rule's place, one variant of its left side and what to do with it
 Indexed = tuple[int, Call | Node, Candidate]
 
-#: variants of left sides by the operation asked for as first input, None for any: their number
-#: in the order of trial, the rule's place, the rule
-Variants = dict[Op | None, list[tuple[int, int, Rule, Call]]]
+#: what a left side asks each input to be: made by an operation, or `ANY`, or `LITERAL`
+Asked = tuple[Op | str, ...]
+
+#: a rule's place, the rule and its left side
+Placed = tuple[int, Rule, Call]
+
+ANY, LITERAL = "any", "literal"
+
+#: inputs of a node of which all combinations of what they grant are looked up
+FEW = 4
 
 #: more signatures than this are forgotten, those of a program do not reach it
 MANY = 1 << 16
@@ -80,9 +90,11 @@ class RuleSet:
                 fits = self.trees.get(rule.left, ())
                 self.trees[rule.left] = (*fits, self._candidate(rule, None))
         self._anywhere: list[Indexed] = []
-        self._by_op: dict[Op, list[tuple[int, Rule, Call]]] | None = None
-        self._of_op: dict[Op, Variants] = {}
+        self._by_op: dict[Op, list[Placed]] | None = None
+        self._of_op: dict[Op, dict[Asked, list[Placed]]] = {}
+        self._orders: dict[int, list[tuple[Asked, Call]]] = {}
         self._made: dict[tuple[int, int], Indexed] = {}
+        self._nodes_of: dict[Op, list[Indexed]] = {}
         self._by_ops: dict[tuple[Op, ...], list[Indexed]] = {}
         self._kinds: dict[tuple[Op, tuple[Op, ...], frozenset[str] | None], Kind] = {}
         self._numbers: dict[Number, list[Number]] = {}
@@ -140,9 +152,9 @@ class RuleSet:
         sound = None if self.relaxed or rule.contract != FINITE_ONLY else rule.sound
         return rule, match, rule.when, sound, rule.maker()
 
-    def _index(self) -> dict[Op, list[tuple[int, Rule, Call]]]:
+    def _index(self) -> dict[Op, list[Placed]]:
         """The rules and their places by the operation of the left side; made at first use."""
-        by_op: dict[Op, list[tuple[int, Rule, Call]]] = {}
+        by_op: dict[Op, list[Placed]] = {}
         for k, rule in enumerate(self.rules):
             if isinstance(rule.left, Tree) or not self._may_fire(rule):
                 continue
@@ -158,20 +170,27 @@ class RuleSet:
         self._by_op = by_op
         return by_op
 
-    def _variants(self, op: Op) -> Variants:
-        """The variants of the left sides of one operation, in order and by the operation that their
-        first input asks for; made when it is first met."""
+    def _lefts(self, op: Op) -> dict[Asked, list[Placed]]:
+        """The left sides of one operation by what they ask of its inputs, in either order where the
+        operation commutes; made when it is first met."""
         found = self._of_op.get(op)
         if found is None:
             by_op = self._by_op if self._by_op is not None else self._index()
             found = self._of_op[op] = {}
-            number = itertools.count()
-            for k, rule, left in by_op.get(op, ()):
-                for variant in variants(left):
-                    assert isinstance(variant, Call)
-                    first = variant.args[0] if variant.args else None
-                    asked = first.op if isinstance(first, Call) else None
-                    found.setdefault(asked, []).append((next(number), k, rule, variant))
+            for placed in by_op.get(op, ()):
+                asked = asks(placed[2])
+                found.setdefault(asked, []).append(placed)
+                if "commutative" in op.traits and len(asked) == 2 and asked[0] != asked[1]:
+                    found.setdefault(asked[::-1], []).append(placed)
+        return found
+
+    def _variants(self, placed: Placed) -> list[tuple[Asked, Call]]:
+        """The variants of a rule's left side, and what each asks; made when one may fit."""
+        k, _, left = placed
+        found = self._orders.get(k)
+        if found is None:
+            made = [v for v in variants(left) if isinstance(v, Call)]
+            found = self._orders[k] = [(asks(v), v) for v in made]
         return found
 
     def _matched(self, k: int, rule: Rule, variant: Call) -> Indexed:
@@ -218,23 +237,39 @@ class RuleSet:
             if may_match(pattern, inputs) and _looks(candidate[0], inputs)
         )
 
-    def _near(self, op: Op, children: tuple[Op, ...]) -> list[tuple[int, int, Rule, Call]]:
-        """The variants that ask for this operation and this first input, in order."""
-        found = self._variants(op)
-        free = found.get(None, [])
-        if not children or children[0] not in found:
-            return free
-        return sorted([*free, *found[children[0]]], key=lambda entry: entry[0])
+    def _near(self, op: Op, children: tuple[Op, ...]) -> list[tuple[int, Rule, Call]]:
+        """The variants that fit this operation on inputs made by these, in order."""
+        found = self._lefts(op)
+        if len(children) > FEW:
+            fits = {k for k in found if len(k) == len(children) and all(map(_granted, k, children))}
+        else:
+            fits = {k for k in itertools.product(*map(_offered, children)) if k in found}
+        rules = {placed[0]: placed for asked in fits for placed in found[asked]}
+        return [
+            (k, rules[k][1], variant)
+            for k in sorted(rules)
+            for asked, variant in self._variants(rules[k])
+            if asked in fits
+        ]
+
+    def _nodes(self, op: Op) -> list[Indexed]:
+        """The left sides of any operation that fit this one on some inputs."""
+        found = self._nodes_of.get(op)
+        if found is None:
+            found = self._nodes_of[op] = [
+                entry
+                for entry in self._anywhere
+                if isinstance(entry[1], Node) and entry[1].takes(op)
+            ]
+        return found
 
     def _by_operations(self, op: Op, children: tuple[Op, ...]) -> list[Indexed]:
         found = self._by_ops.get((op, *children))
         if found is None:
             fits: list[Indexed] = [
-                self._matched(k, rule, variant)
-                for _, k, rule, variant in self._near(op, children)
-                if could_match(variant, op, children)
+                self._matched(k, rule, variant) for k, rule, variant in self._near(op, children)
             ]
-            fits += [e for e in self._anywhere if could_match(e[1], op, children)]
+            fits += [e for e in self._nodes(op) if could_match(e[1], op, children)]
             found = self._by_ops[op, *children] = sorted(fits, key=lambda entry: entry[0])
         return found
 
@@ -245,6 +280,26 @@ class RuleSet:
             for tree in self.trees
             if i.op in tree.ops and not (tree.ops | tree.near).isdisjoint(i.ops)
         )
+
+
+def asks(left: Call) -> Asked:
+    """What a left side asks each input to be."""
+    return tuple([_asked(arg) for arg in left.args])
+
+
+def _asked(arg: Pattern) -> Op | str:
+    if isinstance(arg, Call):
+        return arg.op
+    return ANY if isinstance(arg, Var) else LITERAL
+
+
+def _offered(child: Op) -> Asked:
+    """What an input that ``child`` makes grants."""
+    return (child, ANY, LITERAL) if child in CONSTANT_OPS else (child, ANY)
+
+
+def _granted(asked: Op | str, child: Op) -> bool:
+    return asked in _offered(child)
 
 
 def _looks(rule: Rule, inputs: tuple[Kind, ...]) -> bool:

@@ -3,8 +3,11 @@
     python tests/benchmarks/vectormath.py                       one row per function and dtype
     python tests/benchmarks/vectormath.py --only exp,tanh --samples 1000000
     python tests/benchmarks/vectormath.py --exhaustive exp tanh   all 2**32 float32 arguments
+    python tests/benchmarks/vectormath.py --dense exp tanh        millions of float64 arguments
 
 Errors are the largest found, in ulps, against float64 NumPy/SciPy (float32) and mpmath (float64).
+``--dense`` looks for the worst arguments with the C library's long double functions, where those
+have 64 bits, and measures the worst with mpmath.
 """
 
 from __future__ import annotations
@@ -42,6 +45,9 @@ C_LIBRARY = ctypes.CDLL(ctypes.util.find_library("m"))
 
 BYTES = 32768  # one array: argument and result stay in the first two caches
 CHUNK = 1 << 15
+DENSE_CHUNK = 1 << 18
+# SciPy has no long double error functions; that of logaddexp is no better near a result of zero.
+DENSE = [name for name in NAMES if name not in ("erf", "erfc", "erfcx", "logaddexp")]
 
 
 def typical(name: str, dtype: str) -> list[Array]:
@@ -125,6 +131,33 @@ def exhaustive(name: str) -> None:
     print(f"{name:10} float32, all 2**32 arguments: {worst:.4f} ulp at {where!r}", flush=True)
 
 
+def long_double_errors(name: str, arrays: Sequence[Array]) -> Array:
+    """Errors of float64 results against long double NumPy, in ulps."""
+    wide = [a.astype(np.longdouble) for a in arrays]
+    with np.errstate(all="ignore"):
+        if name == "sigmoid":
+            truth = 1 / (1 + np.exp(-wide[0]))
+        else:
+            truth = double_reference(name)(*wide)
+        high = truth.astype("float64")
+        low = np.where(np.isfinite(high), (truth - high).astype("float64"), 0.0)
+    return ulp_errors(compiled(name, "float64")(*arrays), high, low)
+
+
+def dense(name: str, samples: int) -> None:
+    """The largest error over so many float64 arguments, as mpmath sees the worst of each chunk."""
+    points: list[list[Array]] = []
+    for seed in range(max(1, samples // DENSE_CHUNK)):
+        arrays = arguments(name, "float64", DENSE_CHUNK, seed=100 + seed)
+        worst = np.argsort(long_double_errors(name, arrays))[-4:]
+        points.append([a[worst] for a in arrays])
+    kept = [np.concatenate(column) for column in zip(*points, strict=True)]
+    errors = ulp_errors(compiled(name, "float64")(*kept), *exact(name, *kept))
+    k = int(np.argmax(errors))
+    where = ", ".join(repr(float(a[k])) for a in kept)
+    print(f"{name:10} float64, {samples} arguments: {errors[k]:.3f} ulp at {where}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--only", help="comma-separated names")
@@ -136,12 +169,23 @@ def main() -> None:
         help="all float32 arguments of these functions (of every one of one argument)",
     )
     parser.add_argument(
+        "--dense",
+        metavar="name",
+        nargs="*",
+        choices=DENSE,
+        help="many float64 arguments of these functions (of every one)",
+    )
+    parser.add_argument(
         "--samples", type=int, default=10_000, help="for float64; 30 times in float32"
     )
     options = parser.parse_args()
     if options.exhaustive is not None:
         for name in options.exhaustive or MATH:
             exhaustive(name)
+        return
+    if options.dense is not None:
+        for name in options.dense or DENSE:
+            dense(name, options.samples)
         return
     print("| function | dtype | worst error, ulp | ours, ns | NumPy or SciPy, ns | libm, ns |")
     print("| --- | --- | --- | --- | --- | --- |")

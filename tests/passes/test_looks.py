@@ -13,6 +13,7 @@ from symgraph import Graph, Tensor
 from symgraph.errors import SymgraphError
 from symgraph.passes.facts import Facts
 from symgraph.passes.rules.pattern import (
+    Call,
     Env,
     Kind,
     Node,
@@ -119,3 +120,19 @@ def test_what_stands_twice_is_not_tried_on_operands_of_two_kinds() -> None:
     same = [Rule("same", P.multiply(a, a), a, EXACT)]
     assert _tried(same, sg.sin(x) * sg.cos(x)) == []
     assert _tried(same, sg.sin(x) * sg.sin(y)) == ["same"]
+
+
+def test_the_index_finds_what_a_look_at_every_rule_finds() -> None:
+    """The same variants in the same order, for the operations of every graph and of no rule."""
+    rules = RuleSet(RULES, relaxed=True)
+    seen = {(n.op, tuple([i.op for i in n.inputs])) for g, _ in _graphs() for n in g.nodes}
+    flipped = {(op, inputs[::-1]) for op, inputs in seen}
+    for op, inputs in seen | flipped:
+        every = [
+            (k, variant)
+            for k, rule in enumerate(RULES)
+            if isinstance(rule.left, Call)
+            for variant in variants(rule.left)
+            if could_match(variant, op, inputs)
+        ]
+        assert [(k, variant) for k, _, variant in rules._near(op, inputs)] == every

@@ -41,8 +41,12 @@ def _reduced(x: Tensor, m: Match) -> Tensor:
     return apply(m.node.op, (x,), tuple(m.node.attrs.items()))
 
 
-def _exp_of_max(m: Match) -> Tensor:
-    return f.exp(_reduced(m.node.inputs[0].inputs[0], m))
+def _by_count(m: Match) -> Tensor:
+    """Multiplied by the count and divided by it: of nothing 0/0."""
+    (terms,) = m.node.inputs
+    count = f.sum(f.ones_like(terms), axis=m.node.attrs["axis"], keepdims=True)
+    scaled = _reduced(f.multiply(terms, count), m)
+    return f.divide(scaled, f.squeeze(count, axis=m.node.attrs["axis"]))
 
 
 def _split_sum(m: Match) -> Tensor | None:
@@ -117,10 +121,10 @@ UNSOUND = (
     ),
     Planted(
         Rule(
-            "max_of_nothing_is_no_exp",
-            Node(frozenset((r.max_,)), children=frozenset((e.exp,))),
-            _exp_of_max,
-            ROUNDING,
+            "sum_of_nothing_is_no_share",
+            Node(frozenset((r.sum_,)), children=frozenset((e.exp,))),
+            _by_count,
+            NORMWISE,
         ),
         shapes="empty",
         elsewhere="float64",
@@ -160,7 +164,7 @@ UNSOUND = (
 
 #: The examples of planted rules that are no patterns.
 EXAMPLES: dict[str, Example] = {
-    "max_of_nothing_is_no_exp": lambda x, y, z, k: f.max(f.exp(x), axis=0),
+    "sum_of_nothing_is_no_share": lambda x, y, z, k: f.sum(f.exp(x), axis=0),
     "stretched_operands_sum_less": lambda x, y, z, k: f.sum(x + y, axis=1),
     "drops_a_term": lambda x, y, z, k: f.sum(x * y, axis=0),
 }

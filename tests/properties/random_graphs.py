@@ -6,6 +6,7 @@ so that examples shrink by dropping steps. Functions that jump are applied only 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -48,6 +49,7 @@ REDUCTIONS = (sg.sum, sg.max, sg.mean, sg.min, sg.prod, sg.var, sg.logsumexp)
 INT_REDUCTIONS = (sg.sum, sg.max, sg.min, sg.prod, sg.count_nonzero)
 ROWS = (sg.softmax, sg.log_softmax, sg.cumulative_sum, sg.cumulative_prod)
 RECENT = 3  # how many of the last values most operands are drawn from
+LARGEST = 1 << 19  # elements of a value, named sizes aside
 CONSTANTS = (1.0, 2.0, 0.5, -1.0, 0.0, -2.5, 3.0)
 
 
@@ -119,6 +121,10 @@ class Grower:
 
     # ---- steps -------------------------------------------------------------------------------
 
+    def is_small(self, x: sg.Tensor) -> bool:
+        """Whether a value is quick to compute."""
+        return x.ndim <= 4 and math.prod(d for d in x.shape if type(d) is int) <= LARGEST
+
     def grow(self, steps: int) -> None:
         table = SMOOTH_STEPS if self.smooth else STEPS
         before = len(self.pool)
@@ -129,7 +135,7 @@ class Grower:
             except SymgraphError:
                 continue  # the drawn operands do not fit this function
             for v in made if isinstance(made, (list, tuple)) else [made]:
-                if v is not None and v.ndim <= 4 and all(v is not p for p in self.pool):
+                if v is not None and self.is_small(v) and all(v is not p for p in self.pool):
                     self.pool.append(v)
             if len(self.pool) - before >= steps:
                 return

@@ -50,7 +50,7 @@ def checked(inputs: Sequence[sg.Tensor], outputs: Any) -> None:
         sg.function(inputs, outputs, passes=())
 
 
-@settings(max_examples=150, **SETTINGS)
+@settings(max_examples=100, **SETTINGS)
 @given(examples())
 def test_equal_keys_are_equal_code(example: Example) -> None:
     checked(example.inputs, example.outputs)
@@ -58,7 +58,7 @@ def test_equal_keys_are_equal_code(example: Example) -> None:
         checked(example.inputs, example.outputs)
 
 
-@settings(max_examples=100, **SETTINGS)
+@settings(max_examples=60, **SETTINGS)
 @given(examples(shapes=LARGE))
 def test_equal_keys_are_equal_code_for_large_arrays(example: Example) -> None:
     checked(example.inputs, example.outputs)

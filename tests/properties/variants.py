@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import itertools
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,10 +16,12 @@ import numpy as np
 
 from symgraph.backends.llvm import compile as stages
 from symgraph.backends.llvm import prepare
+from symgraph.backends.llvm.assemble import assemble
 from symgraph.backends.llvm.kernel import Call
-from symgraph.backends.llvm.kernels import Compiled, Kernel
+from symgraph.backends.llvm.kernels import Compiled, Kernel, compile_kernels
+from symgraph.backends.llvm.partition import partition
 from symgraph.errors import SymgraphError
-from symgraph.ops import shape
+from symgraph.ops import index, shape
 
 __all__ = ["assert_same_bits", "outcome", "shared_out", "shuffled_units", "unfused"]
 
@@ -31,10 +34,12 @@ UNSIGNED = {2: np.uint16, 4: np.uint32, 8: np.uint64}
 def unfused() -> Iterator[None]:
     """Functions compiled here have a kernel for each operation.
 
-    Joins and placed slices are copied part by part, products have no epilogues.
+    Joins and placed slices are copied part by part, elements are picked from arrays in memory,
+    products have no epilogues.
     """
-    alone = functools.partial(stages.partition, fuse=False)
-    plain = {op: rule for op, rule in prepare.EXPANSIONS.items() if op is not shape.place}
+    alone = functools.partial(partition, fuse=False)
+    moving = (shape.place, index.gather)
+    plain = {op: rule for op, rule in prepare.EXPANSIONS.items() if op not in moving}
     with (
         mock.patch.object(stages, "partition", alone),
         mock.patch.object(stages, "fuse_products", lambda parts, *_: parts.steps),
@@ -56,7 +61,7 @@ class _Shuffled:
         inner = range(begin + 1, end)
         cuts = self.draw.sample(inner, min(len(inner), self.draw.randint(0, 5)))
         ends = [begin, *sorted(cuts), end]
-        ranges = list(zip(ends, ends[1:], strict=False))
+        ranges = list(itertools.pairwise(ends))
         self.draw.shuffle(ranges)
         failed = [self.real(frame, a, b) for a, b in ranges]
         # the lowest range's failure is the one that counts: its record, too
@@ -70,10 +75,9 @@ def shuffled_units(seed: int = 0) -> Iterator[None]:
     They may be called inside only.
     """
     kept: list[_Shuffled] = []
-    real = stages.compile_kernels
 
     def compiled(calls: Sequence[Call], target: Any) -> Compiled:
-        found = real(calls, target)
+        found = compile_kernels(calls, target)
         made = [_Shuffled(k, seed + n) for n, k in enumerate(found.kernels)]
         kept.extend(made)
         kernels = [replace(m.kernel, address=m.address) for m in made]
@@ -87,11 +91,10 @@ def shuffled_units(seed: int = 0) -> Iterator[None]:
 @contextlib.contextmanager
 def shared_out() -> Iterator[None]:
     """Functions compiled here take their work for so much that threads share out every step."""
-    real = stages.assemble
 
     def heavy(signature: Any, outputs: Any, calls: Sequence[Call], *rest: Any) -> Any:
         more = [replace(c, work=c.work * (1 << 30)) if c.work != 0 else c for c in calls]
-        return real(signature, outputs, more, *rest)
+        return assemble(signature, outputs, more, *rest)
 
     with mock.patch.object(stages, "assemble", heavy):
         yield

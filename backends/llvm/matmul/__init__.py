@@ -5,7 +5,7 @@ from __future__ import annotations
 from .abi import Epilogue, MatmulKernel
 from .caller import argument_table, call
 from .driver import emit_matmul
-from .loaded import library
+from .loaded import library, path_of
 from .units import units
 from .workspace import workspace_bytes
 
@@ -16,6 +16,7 @@ __all__ = [
     "call",
     "emit_matmul",
     "library",
+    "path_of",
     "units",
     "workspace_bytes",
 ]

@@ -13,7 +13,7 @@ from .packing import emit_pack
 from .product import Product
 from .workspace import FAR_BYTES, HOT_BYTES, LARGE_BYTES, OFTEN_ROWS, PART, REUSED_WIDTHS
 
-__all__ = ["emit_blocks"]
+__all__ = ["after_panels", "emit_blocks", "emit_tiles"]
 
 NEAR_BYTES = 1 << 18  # before an epilogue, a B up to this size is walked for a few rows at a time
 INTERNAL = "nounwind noinline"
@@ -74,7 +74,7 @@ def emit_blocks(b: Builder, p: Product, blk: Blocking) -> None:
     large A lie a page or more apart, so a strip of rows is packed before it is used.
     """
     plan, zero, one = _plan(b, p, blk), b.i64(0), b.i64(1)
-    tiles = _emit_tiles(b.module, blk)
+    tiles = emit_tiles(b.module, blk)
     pack = emit_pack(b.module, blk, blk.width)
     pack_strip = emit_pack(b.module, blk, blk.strip_rows)
     panels, strip, room = _places(b, p, blk, plan)
@@ -120,30 +120,29 @@ def emit_blocks(b: Builder, p: Product, blk: Blocking) -> None:
                 call_finish(b, p.finish, block)
 
 
+def after_panels(b: Builder, blk: Blocking, panels: Value, depth: Value, cols: Value) -> Value:
+    """What follows ``depth`` x ``cols`` of B packed at ``panels``; see `workspace_bytes`."""
+    width = b.i64(blk.width)
+    wide = b.mul(b.binary("udiv", b.add(cols, b.i64(blk.width - 1)), width), width)
+    return _behind(b, blk, panels, b.mul(depth, wide))
+
+
+def _behind(b: Builder, blk: Blocking, place: Value, scalars: Value) -> Value:
+    """The next part of the workspace: past so many scalars and one vector."""
+    size = b.mul(b.add(scalars, b.i64(blk.lanes)), b.i64(blk.size))
+    return b.gep("i8", place, b.and_(b.add(size, b.i64(PART - 1)), b.i64(-PART)))
+
+
 def _places(b: Builder, p: Product, blk: Blocking, plan: _Plan) -> tuple[Value, Value, Value]:
-    """Where packed panels, a packed strip and a block of sums lie in the workspace.
-
-    No more room is taken than `workspace_bytes` tells the caller.
-    """
+    """Where packed panels, a packed strip and a block of sums lie in the workspace."""
     depth, cols = minimum(b, p.k, plan.k_step), minimum(b, p.n, plan.n_step)
-    wide = b.mul(
-        b.binary("sdiv", b.add(cols, b.i64(blk.width - 1)), b.i64(blk.width)), b.i64(blk.width)
-    )
-    sizes = [
-        b.select(plan.pack, b.add(b.mul(depth, wide), b.i64(blk.lanes)), b.i64(0)),
-        b.select(
-            plan.pack_left, b.add(b.mul(depth, b.i64(blk.strip_rows)), b.i64(blk.lanes)), b.i64(0)
-        ),
-    ]
-    places = [b.gep("i8", p.room, blk.panel_at)]
-    for size in sizes:
-        bytes_ = b.add(b.mul(size, b.i64(blk.size)), b.i64(PART - 1))
-        places.append(b.gep("i8", places[-1], b.and_(bytes_, b.i64(-PART))))
-    panels, strip, room = places
-    return panels, strip, room
+    panels = b.gep("i8", p.room, blk.panel_at)
+    strip = b.select(plan.pack, after_panels(b, blk, panels, depth, cols), panels)
+    room = _behind(b, blk, strip, b.mul(depth, b.i64(blk.strip_rows)))
+    return panels, strip, b.select(plan.pack_left, room, strip)
 
 
-def _emit_tiles(module: Module, blk: Blocking) -> str:
+def emit_tiles(module: Module, blk: Blocking) -> str:
     """Emit the loops over register tiles of one block of C; the function's name."""
     full_name = f"matmul.{blk.scalar}.tiles"
     micro = emit_microkernels(module, blk)

@@ -49,9 +49,9 @@ def emit_dots(module: Module, blk: Blocking) -> str:
     """Emit ``void (partial, t, t_n, x, depth, count)``: partial[q, n] = sum of x[k] t[n * t_n + k].
 
     Neighbouring k are neighbours in memory; without masks ``depth`` is a multiple of two vectors.
-    Row q of ``partial`` is `pitch_of` (count) scalars after the one before. ``group`` results share a
-    register, transposed within blocks of as many lanes. Two vectors of k
-    are summed apart, so that additions need not wait for each other.
+    Row q of ``partial`` is `pitch_of` (count) scalars after the one before. ``group`` results share
+    a register, transposed within blocks of as many lanes. Two vectors of k are summed apart, so
+    that additions need not wait for each other.
     """
     name = f"matmul.{blk.scalar}.dots"
     if name in module.functions:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..builder import Builder, Module, Value, kernel_function
 from ..jit import Target
 from .abi import Epilogue, MatmulKernel
@@ -11,12 +13,14 @@ from .dots import emit_dot
 from .finish import call_finish, emit_finish
 from .lanes import at, minimum
 from .product import Product, Table, turned
+from .small import emit_small
 from .units import emit_units
 from .vecmat import emit_sums
 from .workspace import largest_workspace
 
-__all__ = ["emit_matmul"]
+__all__ = ["PATHS", "emit_matmul"]
 
+PATHS = ("blocks", "lines")  # register tiles; sums along a vector, where M or N is 1
 INTERNAL = "nounwind noinline"
 
 
@@ -25,30 +29,38 @@ def emit_matmul(
     name: str,
     scalar: str,
     target: Target,
-    *,
     epilogue: Epilogue | None = None,
+    *,
     extra_args: int = 0,
+    paths: Sequence[str] = PATHS,
 ) -> MatmulKernel:
     """Write the kernel ``name``: C = A @ B, or C + A @ B, for the argument table of `abi`.
 
     ``scalar`` is ``float``, ``double``, ``i8`` to ``i64`` (modulo 2**bits) or ``i1`` (bytes 0 and
     1, or of ands). The bits of a float result are a function of M, N, K, scalar and target: within
     blocks of K (`Blocking.kc`) products are added in order of k, each fused where the target can;
-    block sums are added in order; for M == 1 or N == 1 see `vecmat`. Raises ValueError for another
-    scalar.
+    block sums are added in order; for M == 1 or N == 1 see `vecmat`.
+
+    Without ``lines`` among the ``paths`` neither M nor N may be 1, without ``blocks`` one of them
+    must be. Raises ValueError for another scalar.
     """
     blk = blocking(scalar, target)
     finish = emit_finish(module, name, blk, epilogue, extra_args)
-    ranges = emit_units(module, blk, _emit_one(module, blk))
+    ranges = emit_units(module, blk, _emit_one(module, blk, paths))
     b = kernel_function(module, name)
     fused = b.const("i1", epilogue is not None)
-    b.call(ranges, "void", [*b.args, Value(f"@{finish}", "ptr"), fused])
+    values = [*b.args, Value(f"@{finish}", "ptr"), fused]
+    done = b.const("i1", False)
+    if "blocks" in paths:
+        done = b.call(emit_small(module, blk), "i1", values)
+    with b.when(b.not_(done)):
+        b.call(ranges, "void", values)
     b.ret(b.i64(0))
     room = largest_workspace(blk, fused=epilogue is not None)
     return MatmulKernel(name, scalar, blk.storage, room, extra_args)
 
 
-def _emit_one(module: Module, blk: Blocking) -> str:
+def _emit_one(module: Module, blk: Blocking, paths: Sequence[str]) -> str:
     """Emit ``void (args, c, a, b, row, rows, col, cols, finish, fused)``; its name.
 
     It computes a rectangle of one batch entry. ``finish`` is a function made by `emit_finish`, and
@@ -71,7 +83,10 @@ def _emit_one(module: Module, blk: Blocking) -> str:
         emit_blocks(b, p, blk)
         return []
 
-    b.choose(b.or_(p.is_row, p.is_column), line, blocks)
+    if len(paths) == 1:
+        (line if "lines" in paths else blocks)()
+    else:
+        b.choose(b.or_(p.is_row, p.is_column), line, blocks)
     b.ret()
     return full_name
 

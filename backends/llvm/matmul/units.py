@@ -15,10 +15,9 @@ from . import abi
 from .blocking import Blocking
 from .lanes import at, minimum
 from .product import Table
+from .small import SIDE, blocks_along, following
 
 __all__ = ["SIDE", "emit_units", "units"]
-
-SIDE = 48  # a multiple of every register tile's rows and columns
 
 
 def units(m: Dim, n: Dim, batch: Dim) -> Dim:
@@ -39,7 +38,7 @@ def emit_units(module: Module, blk: Blocking, one: str) -> str:
     signature += [("i1", "fused")]
     b = Builder(module, name, "void", signature, linkage="internal", attributes="nounwind noinline")
     table = Table(b, b.args[0])
-    down, along = (_blocks(b, table.integer(size)) for size in (abi.M, abi.N))
+    down, along = (blocks_along(b, table.integer(size)) for size in (abi.M, abi.N))
     each = b.mul(down, along)
     stop = minimum(b, b.args[2], b.mul(each, table.integer(abi.BATCH)))
     with b.when(b.icmp("slt", b.args[1], stop)):
@@ -49,7 +48,11 @@ def emit_units(module: Module, blk: Blocking, one: str) -> str:
 
 
 def _entries(
-    b: Builder, table: Table, blk: Blocking, counts: tuple[Value, Value, Value], one: str
+    b: Builder,
+    table: Table,
+    blk: Blocking,
+    counts: tuple[Value, Value, Value],
+    one: str,
 ) -> None:
     """The loop over batch entries; some units of the first and of the last may not be asked for.
 
@@ -61,17 +64,17 @@ def _entries(
     firsts = (abi.C_BATCH, abi.A_BATCH, abi.B_BATCH)
     strides = [[table.integer(first + i) for i in range(abi.BATCH_AXES)] for first in firsts]
     extents = [table.integer(abi.BATCH_EXTENT + i) for i in range(abi.BATCH_AXES)]
-    first = b.binary("udiv", begin, each)
-    with b.loop(b.mul(first, each), stop, each, _indices(b, first, extents)) as loop:
-        here = [
+    first, *indices = _begin(b, begin, each, extents)
+    with b.loop(first, stop, each, indices) as loop:
+        c, a, right = (
             at(b, place, *zip(loop.carry, by, strict=True), element=blk.storage)
             for place, by in zip(places, strides, strict=True)
-        ]
+        )
         low = b.intrinsic("llvm.smax", b.sub(begin, loop.index), b.i64(0))
         high = minimum(b, b.sub(stop, loop.index), each)
         whole = b.icmp("eq", b.sub(high, low), each)
-        _entry(b, table, whole, (down, low, high), [args, *here], one)
-        loop.next = _following(b, loop.carry, extents)
+        _entry(b, table, whole, (down, low, high), [args, c, a, right], one)
+        loop.next = following(b, loop.carry, extents)
 
 
 def _entry(
@@ -97,29 +100,19 @@ def _entry(
     b.choose(whole, everything, some)
 
 
-def _blocks(b: Builder, size: Value) -> Value:
-    """The number of blocks along an axis."""
-    return b.binary("udiv", b.add(size, b.i64(SIDE - 1)), b.i64(SIDE))
+def _begin(b: Builder, begin: Value, each: Value, extents: list[Value]) -> list[Value]:
+    """The first unit of the first batch entry, and where that stands along the batch axes."""
 
+    def within() -> list[Value]:
+        rest, found = b.binary("udiv", begin, each), list[Value]()
+        first = b.mul(rest, each)
+        for extent in reversed(extents[1:]):
+            found.insert(0, b.binary("urem", rest, extent))
+            rest = b.binary("udiv", rest, extent)
+        return [first, rest, *found]
 
-def _indices(b: Builder, entry: Value, extents: list[Value]) -> list[Value]:
-    """Where the batch entry stands along the batch axes."""
-    rest, found = entry, list[Value]()
-    for extent in reversed(extents[1:]):
-        found.insert(0, b.binary("urem", rest, extent))
-        rest = b.binary("udiv", rest, extent)
-    return [rest, *found]
-
-
-def _following(b: Builder, indices: list[Value], extents: list[Value]) -> list[Value]:
-    """The indices of the next batch entry."""
-    carry, out = b.i64(1), list[Value]()
-    for index, extent in zip(reversed(indices), reversed(extents), strict=True):
-        moved = b.add(index, carry)
-        full = b.icmp("eq", moved, extent)
-        out.insert(0, b.select(full, b.i64(0), moved))
-        carry = b.select(full, b.i64(1), b.i64(0))
-    return out
+    zeros = [b.i64(0)] * (1 + len(extents))
+    return b.choose(b.icmp("eq", begin, b.i64(0)), lambda: zeros, within)
 
 
 def _rectangles(

@@ -77,7 +77,7 @@ def _blocks_bytes(
     depth = minimum(k, blk.kc)
     total: Dim = blk.panel_at
     if _may_pack(blk, shape, b):
-        total += depth * minimum(n + blk.width - 1, blk.nc) * blk.size + 2 * PART
+        total += depth * minimum(_whole(n, blk.width), blk.nc) * blk.size + 2 * PART
     if _may_pack_left(blk, shape, a):
         total += (depth * blk.strip_rows + blk.lanes) * blk.size + PART
     if fused:
@@ -104,18 +104,31 @@ def _may_pack_left(blk: Blocking, shape: tuple[Dim, Dim, Dim], a: Strides) -> bo
 def _line_bytes(blk: Blocking, shape: tuple[Dim, Dim, Dim], a: Strides, b: Strides) -> Dim:
     """One of the operands is a vector: A if it has one row, else B, which has one column."""
     m, n, k = shape
+    held = minimum(k, blk.run)
     row, column = _is(m, 1), _is(n, 1)
-    if row and column:
-        return (blk.lanes + 2 * minimum(k, blk.run)) * blk.size
-    pitch = minimum(maximum(m, n) + blk.lanes - 1, blk.chunk)
-    scalars = (1 + blk.partials) * pitch + blk.lanes
-    steps, (t_n, t_k) = (a[1], (b[1], b[0])) if row else (b[0], a)
-    either = not (row or column)
-    if either or not _is(steps, 1):
-        scalars += (2 if either else 1) * minimum(k, blk.run)
-    if either or not blk.masks or not (_is(t_n, 1) or (blk.is_float and _is(t_k, 1))):
-        scalars += blk.strip * pitch
+    scalars: Dim = 0
+    if not (row and column):
+        pitch = minimum(_whole(maximum(m, n), blk.lanes), blk.chunk)
+        scalars = (1 + blk.partials) * pitch + blk.lanes
+        steps, (t_n, t_k) = (a[1], (b[1], b[0])) if row else (b[0], a)
+        known = row or column
+        if not (known and _is(steps, 1)):
+            scalars += held
+        if not (known and blk.masks and (_is(t_n, 1) or (blk.is_float and _is(t_k, 1)))):
+            scalars += blk.strip * pitch
+    if _may_be_one(m) and _may_be_one(n):
+        near = _is(a[1], 1) and _is(b[0], 1)
+        scalars = maximum(scalars, blk.lanes + (0 if near else 2 * held))
     return scalars * blk.size
+
+
+def _may_be_one(d: Dim) -> bool:
+    return not isinstance(d, int) or d == 1
+
+
+def _whole(d: Dim, by: int) -> Dim:
+    """``d`` rounded up to a multiple of ``by``; a bound of it where it is not known."""
+    return -(-d // by) * by if isinstance(d, int) else d + by - 1
 
 
 def _is(d: Dim, value: int) -> bool:

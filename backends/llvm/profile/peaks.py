@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..builder import Builder, Module, Value, kernel_function, vector_type
-from ..jit import Target, host, load
+from ..jit import Target, host
+from ..objects import precompiled
 
 __all__ = ["Peaks", "peaks"]
 
@@ -78,11 +79,16 @@ def _fastest(address: int, table: list[int], units: int) -> float:
 @functools.cache
 def peaks() -> Peaks:
     """The peaks of this machine, measured once per process (some 50 ms)."""
-    target, module = host(), Module()
-    for scalar in ("float", "double"):
-        _multiply_adds(module, scalar, target)
-    _reads(module, target)
-    library = load(str(module), target, optimise=False)
+    target = host()
+
+    def loops() -> Module:
+        module = Module()
+        for scalar in ("float", "double"):
+            _multiply_adds(module, scalar, target)
+        _reads(module, target)
+        return module
+
+    library = precompiled("profile peaks", ("fma_float", "fma_double", "read"), loops, target)
     room = np.ones(64 * max(CHAINS, READS) + 64, np.uint8)
     place = room.ctypes.data + -room.ctypes.data % 64
     flops = {}

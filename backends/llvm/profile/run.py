@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from symgraph.sizes import Atom
 
 from ..builder import Builder, Module, kernel_function
-from ..jit import Library, host, load
+from ..jit import Library, host
 from ..kernel import Call
+from ..objects import precompiled
 from ..runtime.program import Program, Resize, Size, Step
 from .account import account, title, user_lines
 from .peaks import peaks
@@ -44,6 +45,10 @@ def _library() -> Library:
     """``now`` reads the clock; ``timed`` is a kernel around a kernel: its arguments are that
     kernel's address, where ticks go, and that kernel's arguments.
     """
+    return precompiled("profile clock", ("now", "timed"), _clock_module, host())
+
+
+def _clock_module() -> Module:
     module = Module()
     b = Builder(module, "now", "i64", [])
     b.ret(b.call(_counter(), "i64", []))
@@ -58,7 +63,7 @@ def _library() -> Library:
     b.emit("i64", f"atomicrmw umin {ticks}, {first} monotonic")
     b.emit("i64", f"atomicrmw umax {b.gep('i64', ticks, 1)}, {last} monotonic")
     b.ret(status)
-    return load(str(module), host(), optimise=False)
+    return module
 
 
 def _timed(program: Program, ticks: Words) -> Program:

@@ -272,6 +272,11 @@ def define_entry(module: Module, offset: int) -> None:
 
 def entry_ir(offset: int) -> str:
     """The entry's LLVM IR, for instances whose words begin ``offset`` bytes into the object."""
+    return str(entry_module(offset))
+
+
+def entry_module(offset: int) -> Module:
+    """All functions of the entry."""
     module = Module()
     define_sizes(module)
     define_steps(module)
@@ -280,13 +285,21 @@ def entry_ir(offset: int) -> str:
     for define in (define_container, define_deliver, define_run, define_convert_and_run):
         define(module)
     define_entry(module, offset)
-    return str(module)
+    return module
+
+
+#: What most calls do without, or do beside long work.
+RARE = (
+    "report", "grow", "refit", "run_long", "gather_outs", "overlaps", "adopt", "by_name", "keep",
+    "recycle", "convert_and_run",
+)  # fmt: skip
 
 
 @functools.cache
 def library(offset: int) -> Library:
     """The loaded code, one copy per process and offset."""
-    return precompiled(f"entry {offset}", ("entry",), lambda: entry_ir(offset), host())
+    key, target = f"entry {offset}", host()
+    return precompiled(key, ("entry",), lambda: entry_module(offset), target, RARE)
 
 
 def entry_address(offset: int) -> int:

@@ -8,6 +8,7 @@ the entry needs two move loops: one for when sizes changed, one for each call.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -146,7 +147,8 @@ class _Writer:
         slots = [self.slot(d) for spec in program.inputs for d in spec.dims]
         written = {dst for op, dst, a, b in program.size_code}
         written |= {step.slot for step in program.steps if isinstance(step, Resize)}
-        if len(set(slots)) != len(slots) or any(self.slot(d) in slots for d in written):
+        own = set(slots)
+        if len(own) != len(slots) or any(self.slot(d) in own for d in written):
             raise ValueError("every input axis needs a slot of its own that nothing else writes")
         dims, data, rows = address(self.words(slots)), address(self.input_data), []
         for k, spec in enumerate(program.inputs):
@@ -174,9 +176,9 @@ class _Writer:
     def keywords(self) -> None:
         """The names that a call may give its inputs by, as the interpreter interns them."""
         names = [spec.name for spec in self.program.inputs]
+        times = Counter(names)
         plain = [
-            sys.intern(name) if names.count(name) == 1 and name.isidentifier() else None
-            for name in names
+            sys.intern(name) if times[name] == 1 and name.isidentifier() else None for name in names
         ]
         plain.append(None if OUT in names else OUT)
         self.keep.append(plain)
@@ -289,10 +291,13 @@ class _Writer:
         self.header[Field.DIRECT] = int(not late and not self.fallible())
 
     def fallible(self) -> bool:
-        """Whether a step may fail: only such steps get the error record."""
-        steps = (step for step in self.program.steps if isinstance(step, Step))
-        arguments = (a for step in steps for a in step.args if isinstance(a, Pointer))
-        return any(a.base.kind == "error" for a in arguments)
+        """Whether a step may fail: it gets the error record, or finds out a size that is checked
+        then."""
+        steps = self.program.steps
+        calls = (step for step in steps if isinstance(step, Step))
+        arguments = (a for step in calls for a in step.args if isinstance(a, Pointer))
+        resizes = any(isinstance(step, Resize) for step in steps)
+        return resizes or any(a.base.kind == "error" for a in arguments)
 
     def commits(self) -> None:
         """The copies into shared variables that end a good call."""

@@ -158,7 +158,7 @@ class Program:
     arena's size in bytes (None: no arena). ``keys`` names the outputs where ``form`` is "dict";
     "one" has exactly one output and "none" has no output. ``updated`` are the shared variables, by
     index, that steps change (those of ``commits`` need not be named); ``threads`` is how many
-    threads may share out a step.
+    threads may share out a step. ``code`` owns the machine code of the steps.
     """
 
     initial: tuple[int, ...]
@@ -176,3 +176,4 @@ class Program:
     keys: tuple[str, ...] = ()
     updated: tuple[int, ...] = ()
     threads: int = 1
+    code: tuple[object, ...] = ()

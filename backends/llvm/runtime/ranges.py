@@ -11,9 +11,9 @@ from .program import Code, Pointer, Program, Resize, SizeOp, Step
 
 __all__ = ["SHARED_WORK", "Ranges", "long_work", "plan_ranges"]
 
-# an operation takes 0.003 ns (elementary functions, float32) to 0.06 ns (memory)
-LONG_WORK = 1 << 23  # operations of a call that lets the GIL go: 25 to 500 us
-SHARED_WORK = 1 << 20  # operations of a range that is worth waking a worker for: 3 to 60 us
+# an operation takes 0.003 ns (elementary functions, float32) to 0.02 ns (memory, float64)
+LONG_WORK = 1 << 23  # operations of a call that lets the GIL go: 25 to 170 us
+SHARED_WORK = 1 << 20  # operations of a range that is worth waking a worker for: 3 to 20 us
 
 
 @dataclass(slots=True)

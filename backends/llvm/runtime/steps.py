@@ -102,6 +102,8 @@ def hold_shared(f: Entry, failed: str) -> Value:
     """Make sure of the shared variables before their addresses are read; whether the call is
     long."""
     b, long = f.b, is_long(f)
+    with b.when(b.and_(long, b.icmp("sgt", f.get(Field.THREADS), b.i64(1)))):
+        start_pool(f, failed)  # Python, which must not run while we have marked them
     some = b.icmp("ne", f.get(Field.N_LOCKS), b.i64(0))
     with b.when(some):
         good = b.call("hold", "i1", [f.header, f.api, long])
@@ -180,8 +182,6 @@ def define_run_long(module: Module) -> None:
     b, failed = f.b, f.b.label("failed")
     state, which = b.emit("ptr", "alloca ptr"), b.emit("ptr", "alloca i64")
     k = f.get(Field.THREADS)
-    with b.when(b.icmp("sgt", k, b.i64(1))):
-        start_pool(f, k, failed)
 
     def let_go() -> None:
         b.store(f.call(Api.PyEval_SaveThread, "ptr"), state)
@@ -216,9 +216,9 @@ def count_ranges(f: Entry, work: Value, units: Value, k: Value) -> Value:
     return f.b.intrinsic("llvm.smin", most, f.b.binary("sdiv", work, f.b.i64(SHARED_WORK)))
 
 
-def start_pool(f: Entry, k: Value, failed: str) -> None:
+def start_pool(f: Entry, failed: str) -> None:
     """Make the pool where this process has none, or too few workers: in a forked child."""
-    b, pool = f.b, f.object(Api.POOL)
+    b, pool, k = f.b, f.object(Api.POOL), f.get(Field.THREADS)
     workers = b.choose(f.is_null(pool), lambda: [b.i64(0)], lambda: [f.word(pool, WORKERS)])[0]
     with b.when(b.icmp("slt", b.add(workers, b.i64(1)), k)):
         start = f.get(Field.START, "ptr")

@@ -244,12 +244,12 @@ def define_close(module: Module) -> None:
 @functools.cache
 def library() -> Library:
     """The loaded code, one copy per process."""
-    return precompiled("threads", ("worker", "dispatch", "close"), pool_ir, host())
+    return precompiled("threads", ("worker", "dispatch", "close"), pool_module, host())
 
 
-def pool_ir() -> str:
-    """The LLVM IR of the pool."""
+def pool_module() -> Module:
+    """The functions of the pool."""
     module = Module()
     for define in (define_announce, define_wait, define_worker, define_dispatch, define_close):
         define(module)
-    return str(module)
+    return module

@@ -24,6 +24,10 @@ LIMIT = 256  # threads of one call, the caller among them
 PATIENCE = 2.0  # seconds that the end of the interpreter waits for a call under way
 LINE = 64  # bytes
 Words = ctypes.Array[ctypes.c_int64]
+# signals of a fault in the code itself: faulthandler shall hear of them in a worker too
+FAULTS = {signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV} | (
+    {signal.SIGBUS, signal.SIGTRAP} if os.name == "posix" else set()
+)
 
 
 @dataclass(slots=True)
@@ -95,7 +99,7 @@ def open_pool() -> Pool:
 def start_worker(pool: Pool) -> bool:
     """One more thread with a block of its own; whether the system gave us one.
 
-    It blocks all signals, so that they reach the threads of Python.
+    It blocks all signals but `FAULTS`, so that they reach the threads of Python.
     """
     block = aligned_words(Job.WORDS)
     start = ctypes.addressof(block)
@@ -105,7 +109,7 @@ def start_worker(pool: Pool) -> bool:
         posix("pthread_cond_init", start + 8 * (event + COND), 0)
     pool.blocks[len(pool.threads) + 1] = start
     thread = ctypes.c_size_t()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - FAULTS)
     try:
         code = library().address("worker")
         failed = posix("pthread_create", ctypes.byref(thread), 0, code, start)

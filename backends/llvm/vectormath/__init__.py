@@ -2,13 +2,15 @@
 
 ``MATH[name](builder, x)`` and ``MATH2[name](builder, x, y)`` take float or double values, scalar or
 vectors of any number of lanes, and return the result. It is straight-line code without calls, but
-``sin``, ``cos``, ``tan`` and ``logaddexp`` end the current block: where a lane is huge, or cancels,
-they branch to an internal function. Special values are those of C and NumPy.
+``sin``, ``cos``, ``tan``, ``logaddexp``, ``pow`` and ``atan2`` end the current block: where a lane
+is huge, cancels, is special or gives a subnormal result, they branch, most to a function of their
+own.
+Special values are those of C and NumPy.
 
-The features of the builder's module decide on the code: with AVX-512 the exponentials, logarithms,
-hyperbolic functions and float32 powers look numbers up in tables that stay in registers
-(``table_*``); otherwise the code is portable. On one target the same argument gives the same bits,
-whatever the number of lanes.
+The features of the builder's module decide on the code: with AVX-512 most functions look numbers up
+in tables that stay in registers (``table_*``), and with fused multiply-add some float32 functions
+stay in float32 (``single_*``); otherwise the code is portable. On one target the same argument
+gives the same bits, whatever the number of lanes.
 
 Accuracy, on targets with and without fused multiply-add: 1 ulp in float32 and 2 ulp in float64;
 without AVX-512, float64 logaddexp 6.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from symgraph.backends.llvm.builder import Value, lanes_of, scalar_of, vector_type
-from symgraph.backends.llvm.vectormath.floating import Ints, Real
+from symgraph.backends.llvm.vectormath.floating import Ints, Real, by_pieces
 
 __all__ = [
     "exponent_of",
@@ -20,6 +20,7 @@ __all__ = [
     "reciprocal_estimate",
     "root_estimate",
     "scale_by_floor",
+    "significand",
     "significand_near_one",
 ]
 
@@ -55,9 +56,14 @@ def exponent_of(x: Real) -> Real:
 
 def significand_near_one(x: Real) -> Real:
     """The ``m`` in ``[0.75, 1.5)`` of a positive finite ``x = 2**e m``."""
+    return significand(x, "3")
+
+
+def significand(x: Real, interval: str = "0") -> Real:
+    """The ``m`` in ``[1, 2)`` of a positive finite ``x = 2**e m``, or in another interval."""
 
     def getmant(x: Value) -> Value:
-        return masked(like, "getmant", x, x, Value("3", "i32"), x, mask_of(x), CURRENT)
+        return masked(like, "getmant", x, x, Value(interval, "i32"), x, mask_of(x), CURRENT)
 
     like = x
     return by_register(x, getmant, x.value)
@@ -144,13 +150,4 @@ def by_register(like: Real, function: Callable[..., Value], *values: Value) -> R
     if lanes == 1:
         alone = [b.insert(Value("poison", vector_type(v.type, native)), v, 0) for v in values]
         return Real(b, b.extract(function(*alone), 0))
-    pieces = []
-    for start in range(0, lanes, native):
-        chosen = [(start + k) % lanes for k in range(native)]  # LLVM 22 mistakes 0, 1, 1, ...
-        pieces.append(function(*[b.shuffle(v, None, chosen) for v in values]))
-    while len(pieces) > 1:
-        joined = list(range(2 * lanes_of(pieces[0].type)))
-        pairs = zip(pieces[::2], pieces[1::2], strict=True)
-        pieces = [b.shuffle(one, two, joined) for one, two in pairs]
-    whole = pieces[0]
-    return Real(b, b.shuffle(whole, None, range(lanes)) if lanes < lanes_of(whole.type) else whole)
+    return by_pieces(like, function, native, *values)

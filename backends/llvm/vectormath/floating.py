@@ -23,6 +23,7 @@ __all__ = [
     "Ints",
     "Mask",
     "Real",
+    "by_pieces",
     "fast_two_sum",
     "power_of_two",
     "quotient",
@@ -291,6 +292,20 @@ class Real:
 def where(mask: Mask, yes: Real, no: Real | float) -> Real:
     """Lane by lane ``yes`` or ``no``."""
     return Real(mask.b, mask.b.select(mask.value, yes.value, yes._other(no)))
+
+
+def by_pieces(like: Real, function: Callable[..., Value], native: int, *values: Value) -> Real:
+    """``function`` over vectors of several lanes, applied to ``native`` of them at a time."""
+    b, lanes, pieces = like.b, lanes_of(like.value.type), []
+    for start in range(0, lanes, native):
+        chosen = [(start + k) % lanes for k in range(native)]  # LLVM 22 mistakes 0, 1, 1, ...
+        pieces.append(function(*[b.shuffle(v, None, chosen) for v in values]))
+    while len(pieces) > 1:
+        joined = list(range(2 * lanes_of(pieces[0].type)))
+        pairs = zip(pieces[::2], pieces[1::2], strict=True)
+        pieces = [b.shuffle(one, two, joined) for one, two in pairs]
+    whole = pieces[0]
+    return Real(b, b.shuffle(whole, None, range(lanes)) if lanes < lanes_of(whole.type) else whole)
 
 
 def two_sum(a: Real, b: Real) -> tuple[Real, Real]:

@@ -18,6 +18,11 @@ from symgraph.backends.llvm.vectormath.floating import (
 )
 from symgraph.backends.llvm.vectormath.logarithm import log1p_of
 from symgraph.backends.llvm.vectormath.table_hyperbolic import table_cosh, table_sinh, table_tanh
+from symgraph.backends.llvm.vectormath.table_inverse_hyperbolic import (
+    single_acosh,
+    single_asinh,
+    table_atanh,
+)
 
 __all__ = ["acosh", "asinh", "atanh", "cosh", "sinh", "tanh"]
 
@@ -86,8 +91,12 @@ def log1p_or_log_twice(y: Real, y_low: Real, x: Real, big: float) -> Real:
     return log1p_of(where(far, x, u), where(far, x.const(0.0), low), shift)
 
 
+def asinh(x: Real) -> Real:
+    return single_asinh(x) if has_avx512(x) and not x.double else portable_asinh(x)
+
+
 @via_double
-def asinh(x: Real, grade: str) -> Real:
+def portable_asinh(x: Real, grade: str) -> Real:
     """``log(1 + a + a**2 / (1 + sqrt(1 + a**2)))`` with ``a = |x|``."""
     a = x.abs()
     square = a * a
@@ -96,8 +105,12 @@ def asinh(x: Real, grade: str) -> Real:
     return where((a < math.inf) & (a >= TINY), value, x)
 
 
+def acosh(x: Real) -> Real:
+    return single_acosh(x) if has_avx512(x) and not x.double else portable_acosh(x)
+
+
 @via_double
-def acosh(x: Real, grade: str) -> Real:
+def portable_acosh(x: Real, grade: str) -> Real:
     """``log(1 + t + sqrt(2 t + t**2))`` with ``t = x - 1``."""
     t = x - 1.0
     y, low = two_sum(t, t.mad(t, t * 2.0).sqrt())
@@ -105,8 +118,12 @@ def acosh(x: Real, grade: str) -> Real:
     return where(x < math.inf, where(x >= 1.0, value, math.nan), x)
 
 
+def atanh(x: Real) -> Real:
+    return table_atanh(x) if has_avx512(x) else portable_atanh(x)
+
+
 @via_double
-def atanh(x: Real, grade: str) -> Real:
+def portable_atanh(x: Real, grade: str) -> Real:
     """``log(1 + 2 a / (1 - a)) / 2`` with ``a = |x|``."""
     a = x.abs()
     d = 1.0 - a

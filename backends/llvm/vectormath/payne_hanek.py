@@ -6,7 +6,9 @@ before it contribute multiples of 4 to ``x 2/pi``, those after it less than 2**-
 
 from __future__ import annotations
 
-from symgraph.backends.llvm.builder import Builder, Value, lanes_of
+from collections.abc import Callable, Sequence
+
+from symgraph.backends.llvm.builder import Builder, Module, Value, lanes_of
 from symgraph.backends.llvm.vectormath.floating import (
     Ints,
     Real,
@@ -17,6 +19,7 @@ from symgraph.backends.llvm.vectormath.floating import (
 
 __all__ = ["reduce_huge"]
 
+SCALAR_NAME = "reduce_huge_1"
 # 64 zero bits, then the first 1216 bits of 2/pi.
 TWO_OVER_PI_BITS = (
     0x0000000000000000,
@@ -46,43 +49,59 @@ HALF_PI = (float.fromhex("0x1.921fb54442d18p+0"), float.fromhex("0x1.1a62633145c
 def reduce_huge(x: Real) -> tuple[Real, Real, Real]:
     """``r``, ``low``, ``n`` (modulo 4) with ``x = n pi/2 + r + low``, for finite ``|x| >= 2**20``.
 
-    A call to a function that is emitted once per module and vector type. No lane may lie outside
-    this domain: the bits of 2/pi would be read past their end.
+    A call to a function that is emitted once per module and number of lanes. No lane may lie
+    outside this domain: the bits of 2/pi would be read past their end.
     """
-    lanes, type_ = lanes_of(x.value.type), x.value.type
-    name, returns = f"reduce_huge_{lanes}", f"{{ {type_}, {type_}, {type_} }}"
-    if name not in x.b.module.functions:
-        emit(x.b, name, returns, type_)
-    result = x.b.call(name, returns, [x.value])
-    parts = [x.b.emit(type_, f"extractvalue {returns} {result.ref}, {k}") for k in range(3)]
-    return Real(x.b, parts[0]), Real(x.b, parts[1]), Real(x.b, parts[2])
-
-
-def emit(outer: Builder, name: str, returns: str, type_: str) -> None:
-    """The function itself: the scalar reduction, lane after lane."""
-    b = Builder(
-        outer.module,
-        name,
-        returns,
-        [(type_, "x")],
-        linkage="internal",
-        attributes="noinline nounwind",
-    )
+    b, type_ = x.b, x.value.type
+    scalar = emitted(b.module, SCALAR_NAME, "double", scalar_body)
     lanes = lanes_of(type_)
-    if lanes == 1:
-        results = [part.value for part in reduce_scalar(Real(b, b.args[0]))]
-    else:
-        empty = Value("zeroinitializer", type_)
-        with b.loop(b.i64(0), b.i64(lanes), 1, [empty] * 3) as loop:
-            parts = reduce_scalar(Real(b, b.extract(b.args[0], loop.index)))
-            loop.next = [
-                b.insert(v, p.value, loop.index) for v, p in zip(loop.carry, parts, strict=True)
-            ]
-        results = loop.result
-    whole = Value("poison", returns)
-    for k, part in enumerate(results):
-        whole = b.emit(returns, f"insertvalue {whole}, {part}, {k}")
-    b.ret(whole)
+    name = scalar if lanes == 1 else emitted(b.module, f"reduce_huge_{lanes}", type_, lane_by_lane)
+    result = b.call(name, triple(type_), [x.value])
+    r, low, n = (Real(b, part) for part in parts_of(b, result))
+    return r, low, n
+
+
+def triple(type_: str) -> str:
+    return f"{{ {type_}, {type_}, {type_} }}"
+
+
+def parts_of(b: Builder, result: Value) -> list[Value]:
+    element = result.type[2:].split(", ")[0]
+    return [b.emit(element, f"extractvalue {result}, {k}") for k in range(3)]
+
+
+def emitted(
+    module: Module, name: str, type_: str, body: Callable[[Builder], Sequence[Value]]
+) -> str:
+    """The name of an internal function of one value that returns three; ``body`` writes it once."""
+    if name not in module.functions:
+        returns, attributes = triple(type_), "noinline nounwind"
+        b = Builder(
+            module, name, returns, [(type_, "x")], linkage="internal", attributes=attributes
+        )
+        whole = Value("poison", returns)
+        for k, part in enumerate(body(b)):
+            whole = b.emit(returns, f"insertvalue {whole}, {part}, {k}")
+        b.ret(whole)
+    return name
+
+
+def scalar_body(b: Builder) -> list[Value]:
+    return [part.value for part in reduce_scalar(Real(b, b.args[0]))]
+
+
+def lane_by_lane(b: Builder) -> list[Value]:
+    """The scalar function for each lane, by way of the stack: a lane is chosen by its address."""
+    (x,) = b.args
+    lanes = lanes_of(x.type)
+    given, *results = [b.emit("ptr", f"alloca {x.type}, align 64") for _ in range(4)]
+    b.store(x, given, 64)
+    with b.loop(b.i64(0), b.i64(lanes), 1) as loop:
+        lane = b.load("double", b.gep("double", given, loop.index), 8)
+        parts = parts_of(b, b.call(SCALAR_NAME, triple("double"), [lane]))
+        for place, part in zip(results, parts, strict=True):
+            b.store(part, b.gep("double", place, loop.index), 8)
+    return [b.load(x.type, place, 64) for place in results]
 
 
 def reduce_scalar(x: Real) -> tuple[Real, Real, Real]:

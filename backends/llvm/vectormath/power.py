@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from symgraph.backends.llvm.builder import Value
 from symgraph.backends.llvm.vectormath.avx512 import has_avx512
 from symgraph.backends.llvm.vectormath.exponential import LN2, exp2_of_fraction
 from symgraph.backends.llvm.vectormath.floating import (
@@ -17,6 +18,7 @@ from symgraph.backends.llvm.vectormath.floating import (
     where,
 )
 from symgraph.backends.llvm.vectormath.logarithm import split
+from symgraph.backends.llvm.vectormath.roots import table_cbrt
 from symgraph.backends.llvm.vectormath.table_power import table_pow
 
 __all__ = ["cbrt", "pow"]
@@ -58,18 +60,30 @@ LARGEST_LOG = 1100.0
 
 def pow(x: Real, y: Real) -> Real:
     """``x`` to the power ``y`` with the special cases of C (and NumPy)."""
-    if x.double:
-        return pow_specials(x, y, pow_of_positive(x.abs(), y, "double"))
     if has_avx512(x):
-        return pow_specials(x, y, table_pow(x.abs(), y.clamp(-LARGEST_EXPONENT, LARGEST_EXPONENT)))
-    x, y = x.widen(), y.widen()
-    return pow_specials(x, y, pow_of_positive(x.abs(), y, "single")).narrow()
+        value = table_pow(x.abs(), y)
+    elif x.double:
+        value = pow_of_positive(x.abs(), y, "double")
+    else:
+        value = pow_of_positive(x.abs().widen(), y.widen(), "single").narrow()
+    return with_specials(x, y, value)
 
 
 def pow_of_positive(a: Real, y: Real, grade: str) -> Real:
     limited = y.clamp(-LARGEST_EXPONENT, LARGEST_EXPONENT)
     product = times_log2_short if grade == "single" else times_log2
     return exp2_of(*product(a, limited), grade)
+
+
+def with_specials(x: Real, y: Real, value: Real) -> Real:
+    """As ``pow_specials``, which is left out where every lane is positive and finite."""
+    ordinary = (x > 0.0) & (x < math.inf) & (y.abs() < math.inf)
+
+    def others() -> list[Value]:
+        one = x.abs().equals(1.0)  # 0 times infinity
+        return [pow_specials(x, y, where(one, x.const(1.0), value)).value]
+
+    return Real(x.b, x.b.choose((~ordinary).any(), others, lambda: [value.value])[0])
 
 
 def pow_specials(x: Real, y: Real, value: Real) -> Real:
@@ -159,8 +173,12 @@ def exp2_of(high: Real, low: Real, grade: str) -> Real:
     return scale(exp2_of_fraction(r, grade), bits - r.format.magic_bits)
 
 
+def cbrt(x: Real) -> Real:
+    return table_cbrt(x) if has_avx512(x) else portable_cbrt(x)
+
+
 @via_double
-def cbrt(x: Real, grade: str) -> Real:
+def portable_cbrt(x: Real, grade: str) -> Real:
     a = x.abs()
     e, f = split(a, subnormal=grade == "double")
     m = f + 1.0

@@ -149,7 +149,19 @@ def table_atan2(y: Real, x: Real) -> Real:
     )
     falls = Mask(x.b, x.b.xor(swap.value, left.value))
     value = from_offset(scale_by_floor(n, shift), scale_by_floor(d, shift), falls, offset)
-    return value.copysign(y)
+    return rounded_once(value, n, d).copysign(y)
+
+
+def rounded_once(value: Real, n: Real, d: Real) -> Real:
+    """``value``, but ``n / d`` where that is subnormal."""
+    unit = 2.0 ** (value.format.bias // 2)
+    small = value < value.format.tiny
+    merged = value.b.choose(
+        small.any(),
+        lambda: [where(small, n * unit / d * (1 / unit), value).value],
+        lambda: [value.value],
+    )
+    return Real(value.b, merged[0])
 
 
 def from_offset(n: Real, d: Real, falls: Mask, offset: tuple[Real, ...]) -> Real:
@@ -159,15 +171,18 @@ def from_offset(n: Real, d: Real, falls: Mask, offset: tuple[Real, ...]) -> Real
     """
     index = (n * reciprocal_estimate(d)).mad(BELOW_ONE, 1.0).bits() >> (n.format.fraction - 4)
     center, angle = look_up(CENTERS[n.scalar], index), look_up(ANGLES[n.scalar], index)
-    n = where(falls, -n, n)
-    center, angle = where(falls, -center, center), where(falls, -angle, angle)
     top, bottom = (-center).mad(d, n), center.mad(n, d)
+    top = where(falls, -top, top)
     inverse = reciprocal_estimate(bottom)
     if n.double:
         inverse = inverse.mad((-bottom).mad(inverse, 1.0), inverse)
     first = top * inverse
-    rest = (-first).mad(bottom, top) * inverse
+    rest = (-first).mad(bottom, top)
+    if not n.double:
+        rest = (-first).mad(center.mad(n, d - bottom), rest)  # what the rounded divisor lacks
+    rest = rest * inverse
     u = first + rest
     z = u * u
-    total, lost = fast_two_sum(offset[0] + angle, first)
+    start = where(falls, n.const(-1.0), 1.0).mad(angle, offset[0])
+    total, lost = fast_two_sum(start, first)
     return total + (u * z).mad(z.poly(TAIL[n.scalar]), (lost + rest) + offset[1])

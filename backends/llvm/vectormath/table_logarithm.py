@@ -17,7 +17,16 @@ from symgraph.backends.llvm.vectormath.avx512 import (
 )
 from symgraph.backends.llvm.vectormath.floating import Ints, Real, two_sum
 
-__all__ = ["split", "table_log", "table_log1p", "table_log_of", "table_softplus"]
+__all__ = [
+    "LN2_PARTS",
+    "split",
+    "stretch",
+    "table_log",
+    "table_log1p",
+    "table_log1p_parts",
+    "table_log_of",
+    "table_softplus",
+]
 
 # R: for float32 chosen so that its logarithm is within 2**-29.7 of a multiple of 2**-16 (the
 # stretch where it is furthest, 11), for float64 of 10 bits.

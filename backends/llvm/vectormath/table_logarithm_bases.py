@@ -8,7 +8,7 @@ from symgraph.backends.llvm.vectormath.avx512 import logarithm_specials, look_up
 from symgraph.backends.llvm.vectormath.floating import Real
 from symgraph.backends.llvm.vectormath.table_logarithm import CURVE, split
 
-__all__ = ["table_log10", "table_log2"]
+__all__ = ["BASES", "table_log10", "table_log2"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 ``x = n pi/2 + r + low`` with ``|r| <= pi/4``: for ``|n| < 2**20`` the multiples of the first three
 parts of pi/2 are exact; larger arguments of any lane go through one internal function that
-multiplies by the needed window of the bits of 2/pi (Payne and Hanek).
+multiplies by the needed window of the bits of 2/pi (Payne and Hanek). This is the float64 code, and
+the float32 code of processors without fused multiply-add.
 """
 
 from __future__ import annotations
@@ -23,6 +24,12 @@ from symgraph.backends.llvm.vectormath.floating import (
     where,
 )
 from symgraph.backends.llvm.vectormath.payne_hanek import reduce_huge
+from symgraph.backends.llvm.vectormath.single_arcsine import single_acos, single_asin
+from symgraph.backends.llvm.vectormath.single_trigonometric import (
+    single_cos,
+    single_sin,
+    single_tan,
+)
 from symgraph.backends.llvm.vectormath.table_arctangent import table_atan, table_atan2
 
 __all__ = ["acos", "asin", "atan", "atan2", "cos", "sin", "tan"]
@@ -152,22 +159,43 @@ def choose_by_quarter(angle: Angle, even: tuple[Real, Real], odd: tuple[Real, Re
     return where(is_even, even[0], odd[0]) + where(is_even, even[1], odd[1])
 
 
-@via_double
-def sin(x: Real, grade: str) -> Real:
+def sin(x: Real) -> Real:
+    if x.fuses and not x.double:
+        return single_sin(x, lambda wide: double_sin(wide, "single"))
+    return portable_sin(x)
+
+
+def double_sin(x: Real, grade: str) -> Real:
     angle = reduce(x, grade)
     value = choose_by_quarter(angle, sin_of_angle(angle, grade), cos_of_angle(angle, grade))
     return where(x.abs() < TINY, x, flip(value, angle.quarter))
 
 
-@via_double
-def cos(x: Real, grade: str) -> Real:
+portable_sin = via_double(double_sin)
+
+
+def cos(x: Real) -> Real:
+    if x.fuses and not x.double:
+        return single_cos(x, lambda wide: double_cos(wide, "single"))
+    return portable_cos(x)
+
+
+def double_cos(x: Real, grade: str) -> Real:
     angle = reduce(x, grade)
     value = choose_by_quarter(angle, cos_of_angle(angle, grade), sin_of_angle(angle, grade))
     return flip(value, angle.quarter + 1)
 
 
-@via_double
-def tan(x: Real, grade: str) -> Real:
+portable_cos = via_double(double_cos)
+
+
+def tan(x: Real) -> Real:
+    if x.fuses and not x.double:
+        return single_tan(x, lambda wide: double_tan(wide, "single"))
+    return portable_tan(x)
+
+
+def double_tan(x: Real, grade: str) -> Real:
     angle = reduce(x, grade)
     s, s_low = fast_two_sum(*sin_of_angle(angle, grade))
     c, c_low = fast_two_sum(*cos_of_angle(angle, grade))
@@ -177,6 +205,9 @@ def tan(x: Real, grade: str) -> Real:
         return where(x.abs() < TINY, x, n / d)
     value = quotient(n, where(even, s_low, -c_low), d, where(even, c_low, s_low))
     return where(x.abs() < TINY, x, value)
+
+
+portable_tan = via_double(double_tan)
 
 
 # (asin(x) - x) / x**3 in x**2 on |x| <= 1/2: 2**-31.8, 2**-55.8 of asin(x).
@@ -250,15 +281,23 @@ def asin_parts(x: Real, grade: str) -> tuple[Real, Real, Real, Mask]:
     return root, low, curve, outer
 
 
+def asin(x: Real) -> Real:
+    return single_asin(x) if x.fuses and not x.double else portable_asin(x)
+
+
 @via_double
-def asin(x: Real, grade: str) -> Real:
+def portable_asin(x: Real, grade: str) -> Real:
     s, low, curve, outer = asin_parts(x, grade)
     folded = HALF_PI[0] - ((s + (curve + (low - HALF_PI[1] * 0.5))) * 2.0)
     return where(outer, folded, s + curve).copysign(x)
 
 
+def acos(x: Real) -> Real:
+    return single_acos(x) if x.fuses and not x.double else portable_acos(x)
+
+
 @via_double
-def acos(x: Real, grade: str) -> Real:
+def portable_acos(x: Real, grade: str) -> Real:
     s, low, curve, outer = asin_parts(x, grade)
     double = (s + (curve + low)) * 2.0
     high = where(x < 0.0, (math.pi / 2 - (s + (curve + (low - HALF_PI[1])))) * 2.0, double)

@@ -17,7 +17,7 @@ from symgraph.backends.llvm.builder import (
     scalar_of,
     vector_type,
 )
-from symgraph.backends.llvm.jit import Library, load
+from symgraph.backends.llvm.jit import OPTIMISED, PLAIN, Library, host, link, load, object_code
 
 
 def run(module: Module, name: str, *args: int) -> int:
@@ -114,3 +114,25 @@ def test_not_flips_bools_and_bits() -> None:
     b.not_(Value("%x", "i1"))
     b.not_(Value("%y", "<2 x i8>"))
     assert b.lines[-2:] == ["  %v0 = xor i1 %x, true", "  %v1 = xor <2 x i8> %y, splat (i8 -1)"]
+
+
+def test_a_split_module_links_to_the_same_functions() -> None:
+    """Each half declares what the other defines, function types and attributes included."""
+    module = Module()
+    inner = Builder(module, "twice", "i64", [("i64", "n")], linkage="internal")
+    inner.ret(inner.add(inner.args[0], inner.args[0]))
+    pair = Builder(module, "pair", "{ i64, i64 }", [("ptr", "p"), ("i64", "n")],
+                   arg_attributes=["readnone"])  # fmt: skip
+    both = pair.emit("{ i64, i64 }", f"insertvalue {{ i64, i64 }} poison, {pair.args[1]}, 1")
+    pair.ret(both)
+    outer = Builder(module, "outer", "i64", [("i64", "n")])
+    both = outer.call("pair", "{ i64, i64 }", [Value("null", "ptr"), outer.args[0]])
+    second = outer.emit("i64", f"extractvalue {both}, 1")
+    outer.ret(outer.call("twice", "i64", [second]))
+    hot, rest = module.split(["outer", "pair"])
+    assert "define" in hot and "@outer" not in hot.replace("declare i64 @outer(i64)", "")
+    for level in (PLAIN, OPTIMISED):
+        parts = [object_code(hot, host()), object_code(rest, host(), level=level)]
+        library = link(parts, ["outer"])
+        outer_of = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(library.address("outer"))
+        assert outer_of(21) == 42

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import weakref
 from typing import Any
 
 import numpy as np
@@ -145,6 +147,28 @@ def test_an_op_of_the_user_is_lowered_by_its_own_function() -> None:
     np.testing.assert_array_equal(
         sg.function([x], apply(thrice, (x,)) + 1)(np.arange(9.0)), 3 * np.arange(9.0) + 1
     )
+
+
+def test_compiled_kernels_do_not_keep_an_op_of_the_user() -> None:
+    """Nor what its functions hold, such as nodes."""
+
+    def infer(types: Any, attrs: Any, equations: Any) -> TensorType:
+        return TensorType(types[0].dtype, types[0].shape)
+
+    traits, x = frozenset({"elementwise"}), sg.vector("x")
+    same = Op("same", infer, lambda x: x, traits, lower=lambda b, dtype, v: v[0])
+    sg.function([x], apply(same, (x,)) + 1, passes=())(np.ones(2))
+    gone = weakref.ref(same)
+    del x, same
+    gc.collect()
+    assert gone() is None
+
+
+def test_an_op_of_the_user_without_code_is_named() -> None:
+    def infer(types: Any, attrs: Any, equations: Any) -> TensorType:
+        return TensorType(types[0].dtype, types[0].shape)
+
+    x, traits = sg.vector("x"), frozenset({"elementwise"})
     without = Op("fourfold", infer, lambda x: 4 * x, traits)
     with pytest.raises(UnsupportedError, match=r"fourfold.*float64.*lower="):
         sg.function([x], apply(without, (x,)))

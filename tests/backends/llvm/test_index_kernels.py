@@ -93,6 +93,26 @@ def test_gathers_of_every_width(dtype: str) -> None:
         np.testing.assert_array_equal(f(a, index), a[index])
 
 
+@pytest.mark.parametrize("m", [1, 15, 16, 17, 255, 256, 257, 700])
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_rows_written_and_added_at_every_width(m: int, dtype: str) -> None:
+    """A unit is a piece of the rows; two threads give the bits of one."""
+    x, u = (sg.tensor(k, shape=(n, "m"), dtype=dtype) for k, n in (("x", "n"), ("u", "k")))
+    k = sg.tensor("k", shape=("k",), dtype="int64")
+    outputs = [x.at[k].add(u), x.at[k].set(u), x.at[k].add(u[:, ::-1])]
+    rng = np.random.default_rng(m)
+    a, b = (rng.integers(-60, 60, (n, m)).astype(dtype) for n in (20, 90))
+    index = rng.integers(-20, 20, 90)
+    added, written, back = a.copy(), a.copy(), a.copy()
+    np.add.at(added, index, b)
+    written[index] = b
+    np.add.at(back, index, b[:, ::-1])
+    for threads in (1, 2):
+        got = sg.function([x, k, u], outputs, threads=threads)(a, index, b)
+        for result, want in zip(got, (added, written, back), strict=True):
+            np.testing.assert_array_equal(result, want)
+
+
 # ---- masks ---------------------------------------------------------------------------------------
 
 P = sg.tensor("p", shape=("n",), dtype="bool")
@@ -106,7 +126,7 @@ CASES: dict[str, Any] = {
     "written": lambda x, p: x.at[p].set(0.0),
     "two masks": lambda x, p: [x[p], x[~p], x[p & (x[:, 0] > 2)]],
     "mask of a mask": lambda x, p: x[p][x[p][:, 0] > 2],
-    "gradient": lambda x, p: sg.grad(sg.sum(sg.max(sg.square(x[p]), axis=0)), x),
+    "gradient": lambda x, p: sg.grad(sg.sum(sg.sum(sg.square(x[p]), axis=0) ** 2), x),
     "joined": lambda x, p: sg.concat([x[p], x]),
 }
 

@@ -40,6 +40,23 @@ def test_a_map_may_overwrite_its_operand() -> None:
     assert call.aligned(X, node)
 
 
+@pytest.mark.parametrize("axis", [None, 1])
+def test_one_walk_may_sum_its_operand_and_overwrite_it(axis: int | None) -> None:
+    y = X * 2
+    call = calls_of(sg.sum(X * X, axis=axis), y)[0]
+    assert call.nest is not None and call.nest.inner and call.aligned(X, y)
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 40), (70, 9), (40, 1000)])
+def test_an_update_beside_sums_of_the_old_value(axis: int | None, shape: tuple[int, int]) -> None:
+    old = np.random.default_rng(8).normal(size=shape)
+    w = sg.shared(old, "w")
+    f = sg.function([], sg.sum(w * w, axis=axis), updates={w: w * 2})
+    np.testing.assert_allclose(f(), (old * old).sum(axis), rtol=1e-12)
+    np.testing.assert_array_equal(w.get_value(), 2 * old)
+
+
 UPDATES: dict[str, Any] = {
     "scaled": lambda w: w * 2 + 1,
     "transposed": lambda w: w + sg.matrix_transpose(w),

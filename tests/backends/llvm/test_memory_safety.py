@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tracemalloc
 import weakref
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 import symgraph as sg
+from symgraph.backends.llvm import kernels
 from symgraph.errors import SymgraphError
 from symgraph.tensor import Tensor
 
@@ -133,6 +135,20 @@ def test_a_function_is_freed_without_the_collector() -> None:
         assert watched() is None
     finally:
         gc.enable()
+
+
+def test_machine_code_lives_as_long_as_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that Python can take from a function owns the code that its calls run."""
+    monkeypatch.setattr(kernels, "_known", OrderedDict())
+    x = sg.vector("x")
+    f: Any = sg.function([x], sg.exp(x) * 123.25)
+    libraries = list({id(code): code for code in f._keep}.values())
+    want = f(np.ones(2)).tolist()
+    vars(f).clear()
+    kernels._known.clear()
+    here = 3  # the list, the variable of the loop and the argument
+    assert libraries and all(sys.getrefcount(code) > here for code in libraries)
+    assert f(np.ones(2)).tolist() == want
 
 
 SCRIPT = """

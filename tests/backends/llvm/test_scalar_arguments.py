@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
 import sys
 from typing import Any
 
@@ -103,3 +104,17 @@ def test_reference_counts() -> None:
     for _ in range(100):
         calls()
     assert [sys.getrefcount(v) for v in values] == before
+
+
+def test_a_conversion_does_not_import_masked_arrays() -> None:
+    """The import takes longer than most compilations."""
+    script = (
+        "import sys, symgraph as sg\n"
+        "x = sg.vector('x')\n"
+        "assert sg.function([x], x + 1)([1, 2]).tolist() == [2, 3]\n"
+        "print('numpy.ma' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"

@@ -49,3 +49,14 @@ def test_long_running_sums_count_exactly() -> None:
     x = sg.tensor("x", shape=("n",), dtype="int64")
     got = sg.function([x], sg.cumulative_sum(x))(np.ones(100_000, "int64"))
     np.testing.assert_array_equal(got, np.arange(1, 100_001))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_rows_are_dealt_out(axis: int) -> None:
+    """Another axis than one of size 1 is divided; two threads give the bits of one."""
+    x = sg.tensor("x", shape=(1, "n", "m"))
+    y = sg.cumulative_sum(x, axis=axis)
+    one, two = (sg.function([x], y, threads=threads, passes=()) for threads in (1, 2))
+    a = np.random.default_rng(6).normal(size=(1, 300, 200))
+    assert one(a).tobytes() == two(a).tobytes()
+    np.testing.assert_allclose(one(a), np.cumsum(a, axis), rtol=1e-12, atol=1e-12)

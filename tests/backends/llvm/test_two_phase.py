@@ -169,3 +169,25 @@ def test_an_update_by_a_sum_of_the_old_value() -> None:
     first = float(f())
     assert first == np.arange(3.0 * CHUNK).sum()
     np.testing.assert_allclose(f(), 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 15, 16])
+@pytest.mark.parametrize("n", [0, 5, CHUNK, CHUNK + 1, 5 * CHUNK + 7])
+def test_few_rows_in_chunks(rows: int, n: int) -> None:
+    """A known few rows are dealt out by chunks; the bits are those of any number of rows."""
+    x = sg.tensor("x", shape=(rows, "n"), dtype="float32")
+    f = native([x], [sg.sum(x, axis=1), sg.any(x > 4, axis=1), x * 2], passes=())
+    g = native([X], [sg.sum(X, axis=1), sg.any(X > 4, axis=1)], passes=())
+    assert len(f.calls) == (2 if rows < 16 else 1)
+    a = values(rows, n, seed=2)
+    (total, some, twice), wanted = f(a), g(a)
+    assert total.tobytes() == wanted[0].tobytes() and some.tobytes() == wanted[1].tobytes()
+    np.testing.assert_array_equal(twice, 2 * a)
+
+
+def test_few_rows_that_are_no_first_axis() -> None:
+    x = sg.tensor("x", shape=(2, 3, "n", 7))
+    a = np.random.default_rng(3).normal(size=(2, 3, 9000, 7))
+    for axis in ((2, 3), (0, 2, 3), (1, 3)):
+        got = native([x], sg.sum(x, axis=axis), passes=())(a)
+        np.testing.assert_allclose(got, a.sum(axis), rtol=1e-11, atol=1e-10)

@@ -158,4 +158,16 @@ def test_rows_and_columns() -> None:
 def test_work_grows_with_functions() -> None:
     (cheap,), (dear,) = calls_of(X + 1), calls_of(sg.exp(X))
     sizes = bind_sizes([(X, np.zeros((10, 20)))])
-    assert 200 <= evaluate(cheap.work, sizes) <= 1000 < evaluate(dear.work, sizes)
+    assert 1000 <= evaluate(cheap.work, sizes) < 4000 < evaluate(dear.work, sizes) < 10_000
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "bool"])
+def test_a_product_of_two_vectors(dtype: str) -> None:
+    """The sum of many products falls into units, as other long sums do."""
+    a, b = sg.vector("a", dtype=dtype), sg.vector("b", dtype=dtype)
+    rng = np.random.default_rng(3)
+    x, y = (rng.integers(0, 3, size=50_000).astype(dtype) for _ in range(2))
+    assert sg.function([a, b], a @ b)(x, y) == x @ y
+    if dtype.startswith("float"):
+        sizes = bind_sizes([(a, x), (b, y)])
+        assert evaluate(calls_of(a @ b)[0].units, sizes) > 1

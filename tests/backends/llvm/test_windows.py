@@ -102,3 +102,15 @@ def test_a_join_that_others_read_is_no_copy() -> None:
 def test_costly_parts_are_computed_once() -> None:
     names = [c.node.op.name for c in calls_of(sg.pad(sg.exp(X), 1) * sg.pad(sg.exp(X), 1))]
     assert names == ["exp", "multiply"]
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "int16", "float32"])
+@pytest.mark.parametrize("size", [3, 127, 128, 129, 300])
+def test_masks_of_small_dtypes_have_many_lanes(dtype: str, size: int) -> None:
+    x = sg.tensor("x", shape=("n",), dtype=dtype)
+    f = native([x], [sg.pad(x, 1), ~sg.concat([x, x]) if dtype == "bool" else -sg.concat([x, x])])
+    a = (np.random.default_rng(size).integers(0, 2, size)).astype(dtype)
+    padded, joined = f(a)
+    np.testing.assert_array_equal(padded, np.pad(a, 1))
+    both_parts = np.concatenate([a, a])
+    np.testing.assert_array_equal(joined, ~both_parts if dtype == "bool" else -both_parts)

@@ -13,7 +13,12 @@ from symgraph.backends.llvm.builder import Module
 from symgraph.backends.llvm.jit import Library, Target
 from symgraph.backends.llvm.matmul import MatmulKernel, call, emit_matmul
 from symgraph.backends.llvm.matmul.blocking import blocking
-from symgraph.backends.llvm.matmul.blocks import FAR_BYTES, LARGE_BYTES, OFTEN_ROWS, REUSED_WIDTHS
+from symgraph.backends.llvm.matmul.workspace import (
+    FAR_BYTES,
+    LARGE_BYTES,
+    OFTEN_ROWS,
+    REUSED_WIDTHS,
+)
 
 Array = NDArray[Any]
 Compiled = Callable[[str, int], tuple[Library, MatmulKernel]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import multiprocessing
+import re
 import subprocess
 import sys
 import threading
@@ -14,9 +15,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from range_kernels import counter, mark, pause, ranged, reader, refuse, square
+from range_kernels import (
+    LONG,
+    compiled,
+    count,
+    counter,
+    mark,
+    pause,
+    ranged,
+    reader,
+    refuse,
+    square,
+    step,
+)
 from runtime_kernels import F4, Unexpected, vector
 
+from symgraph.backends.llvm.runtime.abi import Api, table
+from symgraph.backends.llvm.runtime.program import Base, Pointer, Program
 from symgraph.backends.llvm.threads import pool
 from symgraph.backends.llvm.threads.code import BUSY
 from symgraph.cell import SharedCell, holding
@@ -180,6 +195,37 @@ def test_a_call_within_a_change_of_its_variable_is_refused() -> None:
         add()
     add()
     assert cell.copy().tolist() == [1.0]
+
+
+def test_a_pool_is_made_while_the_variables_are_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python runs then, and with it finalisers, which may look at a variable of the call."""
+    cell, seen = SharedCell(vector(5.0)), list[float]()
+    steps = (step(count, Pointer(Base("shared"), 0), work=1),)
+    parts: dict[str, Any] = {
+        "steps": steps,
+        "shared": (cell,),
+        "updated": (0,),
+        "form": "none",
+        "threads": 2,
+    }
+    monkeypatch.setattr(pool, "ensure", lambda threads: seen.append(float(cell.copy()[0])))
+    f = compiled(Program((0, LONG), outputs=(), **parts))
+    words, seen[:] = table(), []
+    before, words[Api.POOL] = words[Api.POOL], 0
+    try:
+        in_threads(f)
+    finally:
+        words[Api.POOL] = before
+    assert seen == [5.0] and cell.copy().tolist() == [6.0]
+
+
+def test_workers_hear_of_faults() -> None:
+    """A worker that blocked them would end the process without a word of faulthandler's."""
+    ranged(square, 3)
+    for status in Path("/proc/self/task").glob("*/status"):
+        (blocked,) = re.findall(r"SigBlk:\s*(\w+)", status.read_text())
+        faults = [s.name for s in pool.FAULTS if int(blocked, 16) >> (s - 1) & 1]
+        assert not faults
 
 
 def test_copies_of_a_program_are_as_many_as_calls_at_once() -> None:

@@ -20,6 +20,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 NAMES = (*MATH, *MATH2)
 SCALARS = {"float32": ("float", 32), "float64": ("double", 64)}
 
+
 def bound(name: str, dtype: str, target: jit.Target | None = None) -> float:
     """The accuracy promised for a target (this machine's by default), in ulps."""
     if name == "logaddexp" and dtype == "float64":
@@ -58,7 +59,7 @@ def emit_map(name: str, scalar: str, lanes: int, features: str = "") -> str:
     pointers = [("ptr", f"in{k}") for k in range(arity(name))] + [("ptr", "out")]
     b = Builder(module, "run", "void", [*pointers, ("i64", "n")])
     *sources, out, n = b.args
-    whole = b.and_(n, b.i64(-lanes))
+    whole = b.mul(b.binary("sdiv", n, b.i64(lanes)), b.i64(lanes))
     for start, stop, width in ((b.i64(0), whole, lanes), (whole, n, 1)):
         type_, align = vector_type(scalar, width), 4 if scalar == "float" else 8
         with b.loop(start, stop, width) as loop:
