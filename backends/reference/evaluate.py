@@ -169,6 +169,9 @@ def _evaluate_node(node: Tensor, results: Mapping[Tensor, Any], sizes: Mapping[A
     if node.op in (leaves.input_, leaves.shared):
         raise UsageError(f"no value was given for {describe(node)}")
     arrays = [results[i] for i in node.inputs]
+    if node.op.elementwise:
+        # NumPy has other code, with other last bits, for strided arrays
+        arrays = [a if 0 in a.strides else np.asarray(a, order="C") for a in arrays]
     known = node.op is not index_ops.nonzero  # a count is what nonzero finds out
     attrs = {k: resolve(v, sizes) if known else v for k, v in node.attrs.items()}
     try:

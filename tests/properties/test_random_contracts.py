@@ -49,7 +49,7 @@ def run(graph: Graph, example: Example) -> Array | None:
     def observe(node: sg.Tensor, value: Any) -> None:
         values[node] = value
         if "elementwise" in node.op.traits and "exact" not in node.op.traits:
-            operands = [np.broadcast_to(values[i], value.shape).reshape(-1) for i in node.inputs]
+            operands = [np.broadcast_to(values[i], value.shape).flatten() for i in node.inputs]
             single = [
                 node.op.evaluate(*[o[k : k + 1] for o in operands]) for k in range(value.size)
             ]
