@@ -185,6 +185,7 @@ def _is_one(dim: Dim) -> bool:
     return isinstance(dim, int) and dim == 1
 
 
+@paused_collection()
 def _reverse(
     pairs: list[tuple[Tensor, Tensor]],
     targets: list[Tensor],
@@ -194,18 +195,6 @@ def _reverse(
     what: str,
 ) -> list[Any]:
     check_policy(disconnected, what)
-    with paused_collection():
-        return _gradients(pairs, targets, constants, disconnected, stabilise, what)
-
-
-def _gradients(
-    pairs: list[tuple[Tensor, Tensor]],
-    targets: list[Tensor],
-    constants: Sequence[Tensor],
-    disconnected: str,
-    stabilise: bool,
-    what: str,
-) -> list[Any]:
     roots = [y for y, _ in pairs]
     better = stabilised(roots, [*targets, *constants]) if stabilise else roots
     seeds: dict[Tensor, Tensor] = {}

@@ -71,24 +71,20 @@ def significand(x: Real, interval: str = "0") -> Real:
 
 def reciprocal_estimate(x: Real) -> Real:
     """``1 / x`` with a relative error below 2**-14."""
-
-    def rcp14(x: Value) -> Value:
-        name = f"llvm.x86.avx512.rcp14.{suffix(x)}.512"
-        return like.b.call(name, x.type, [x, x, mask_of(x)])
-
-    like = x
-    return by_register(x, rcp14, x.value)
+    return _estimate(x, "rcp14")
 
 
 def root_estimate(x: Real) -> Real:
     """``1 / sqrt(x)`` with a relative error below 2**-14."""
+    return _estimate(x, "rsqrt14")
 
-    def rsqrt14(x: Value) -> Value:
-        name = f"llvm.x86.avx512.rsqrt14.{suffix(x)}.512"
+
+def _estimate(like: Real, instruction: str) -> Real:
+    def estimate(x: Value) -> Value:
+        name = f"llvm.x86.avx512.{instruction}.{suffix(x)}.512"
         return like.b.call(name, x.type, [x, x, mask_of(x)])
 
-    like = x
-    return by_register(x, rsqrt14, x.value)
+    return by_register(like, estimate, like.value)
 
 
 def logarithm_specials(x: Real, value: Real) -> Real:
