@@ -28,7 +28,7 @@ def matmul_calls(node: Tensor, views: Views, target: Target) -> list[Call]:
     """One call of the product kernel for the node's dtype."""
     scalar = register_type(node.dtype)
     params = _parameters(node, PointerParam(node, 0, "write"), views, target)
-    address = library(scalar, target, _path(node)).address("matmul")
+    address = library(scalar, target, _path(node, views, target)).address("matmul")
     count, work = _amount(node)
     return [Call(f"matmul {scalar}", None, params, node, address, units=count, work=work)]
 
@@ -36,7 +36,7 @@ def matmul_calls(node: Tensor, views: Views, target: Target) -> list[Call]:
 def fused_call(step: FusedProduct, views: Views, target: Target) -> Call:
     """One call that computes a product and what follows it element by element."""
     node, nest = step.product, _with_product(step)
-    scalar, path = register_type(node.dtype), _path(node)
+    scalar, path = register_type(node.dtype), _path(node, views, target, fused=True)
     fused_symbol(scalar, target, path)  # there even for code found on disk
     code = EpilogueCode(nest, scalar, path, _axes(node))
     params = _parameters(node, _room(step), views, target, fused=True)
@@ -88,8 +88,13 @@ def _batch_strides(view: View, x: Tensor, rank: int) -> tuple[Dim, ...]:
     return (0,) * (rank - len(own)) + own
 
 
-def _path(node: Tensor) -> str:
-    return path_of(node.shape[-2], node.shape[-1])
+def _path(node: Tensor, views: Views, target: Target, *, fused: bool = False) -> str:
+    """The code of the library that computes the node."""
+    *batch, m, n = node.shape
+    a, b = node.inputs
+    shape = (m, n, a.shape[-1])
+    scalar, b_col = register_type(node.dtype), views(b).strides[-1]
+    return path_of(scalar, target, shape, b_col, product(batch), fused=fused)
 
 
 def _amount(node: Tensor) -> tuple[Dim, Dim]:

@@ -20,19 +20,19 @@ __all__ = ["emit_microkernels"]
 SHORT = 64  # sums over fewer k are done before a prefetch helps
 
 
-def emit_microkernels(module: Module, blk: Blocking) -> list[str]:
+def emit_microkernels(module: Module, blk: Blocking, *, adds: bool = True) -> list[str]:
     """Emit the tiles of 1 to ``blk.vectors`` vectors; their names, narrowest first.
 
     Each is ``void (kc, A, a_row, a_col, rows, B, b_row, cols, C, c_row, accumulate)``: strides
     count elements, B and C have unit column stride. Only the first ``rows`` rows of A and C are
     touched (at least 1; the rest of the tile repeats the last of them, with the same outcome), and
     where `Blocking.masked_edges` only the first ``cols`` columns of B and C. The sum runs over k in
-    order, from zero.
+    order, from zero. Unless ``adds``, ``accumulate`` must be false.
     """
-    return [_emit(module, blk, vectors) for vectors in range(1, blk.vectors + 1)]
+    return [_emit(module, blk, vectors, adds) for vectors in range(1, blk.vectors + 1)]
 
 
-def _emit(module: Module, blk: Blocking, vectors: int) -> str:
+def _emit(module: Module, blk: Blocking, vectors: int, adds: bool) -> str:
     name = f"matmul.{blk.scalar}.micro{vectors}"
     if name in module.functions:
         return name
@@ -71,7 +71,10 @@ def _emit(module: Module, blk: Blocking, vectors: int) -> str:
             store(index, value)
         return []
 
-    b.choose(accumulate, update, write)
+    if adds:
+        b.choose(accumulate, update, write)
+    else:
+        write()
     b.ret()
     return name
 
