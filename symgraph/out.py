@@ -37,8 +37,12 @@ def check_out(
         UnsupportedError: the size of a result is known only after the call.
     """
     named = spread_out(signature, out)
+    known: dict[int, str] = {}
     for (what, array), result in zip(named, results[: signature.n_outputs], strict=True):
         check_one(what, array, result, sizes)
+        other = known.setdefault(id(array), what)
+        if other != what:
+            raise UsageError(f"{what} is the same array as {other}; each result needs its own")
     return [array for _, array in named]
 
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
+from symgraph.errors import UsageError
+
 __all__ = [
     "OPTIMISED", "PLAIN", "Library", "Target", "assembly", "host", "link", "load", "object_code",
     "publish",
@@ -56,7 +58,10 @@ def host() -> Target:
     llvm.initialize_native_asmprinter()
     flags = llvm.get_host_cpu_features()
     widest = 512 if flags.get("avx512f") else 256 if flags.get("avx2") and flags.get("fma") else 128
-    bits = min(widest, int(os.environ.get("SYMGRAPH_VECTOR_BITS", widest)))
+    asked = os.environ.get("SYMGRAPH_VECTOR_BITS", str(widest))
+    if asked not in ("128", "256", "512"):
+        raise UsageError(f"SYMGRAPH_VECTOR_BITS is {asked!r}; 128, 256 or 512 is wanted")
+    bits = min(widest, int(asked))
     features = flags.flatten()
     if bits == 512:
         features += ",-prefer-256-bit"

@@ -140,7 +140,7 @@ def choose_folder(platform: str, environment: Mapping[str, str], home: Path) -> 
     """``SYMGRAPH_CACHE_DIR``, else ``symgraph`` in the user's cache folder of the platform."""
     asked = environment.get("SYMGRAPH_CACHE_DIR")
     if asked:
-        return Path(asked)
+        return Path(asked).expanduser()
     if platform == "win32":
         return Path(environment.get("LOCALAPPDATA") or home / "AppData" / "Local") / "symgraph"
     if platform == "darwin":

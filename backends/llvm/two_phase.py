@@ -23,7 +23,7 @@ from symgraph.sizes import Dim
 from symgraph.tensor import Tensor, apply
 from symgraph.types import DTYPES, TensorType
 
-__all__ = ["has_two_phases", "two_phase_calls"]
+__all__ = ["has_two_phases", "needed", "partial", "two_phase_calls"]
 
 #: What the chunks of a reduction have accumulated: ``bytes`` bytes.
 partial = Op(
@@ -81,7 +81,7 @@ def _call(name: str, kind: type[_Phase], nest: Nest, node: Tensor, units: Dim, w
 def _half(nest: Nest, full: bool, buffer: Tensor) -> Nest:
     """The nest of one phase: its stores, and of the pointers only those it follows."""
     stores = [(v, a) for v, a in nest.stores if nest.items[v].full == full]
-    accesses = [nest.items[k].access for k in _needed(nest, full)]
+    accesses = [nest.items[k].access for k in needed(nest, full)]
     used = {a.pointer for a in [*accesses, *(a for _, a in stores)] if a is not None}
     params = [
         p if isinstance(p, SizeParam) or p.role == "error" or k in used else SizeParam(0)
@@ -96,7 +96,7 @@ def _place(nest: Nest) -> int:
     return len(nest.params) - 1 if nest.checked else len(nest.params)
 
 
-def _needed(nest: Nest, full: bool) -> set[int]:
+def needed(nest: Nest, full: bool) -> set[int]:
     """The items that one phase computes."""
     items = nest.items
     stack = [v for v, _ in nest.stores if items[v].full == full]
@@ -129,7 +129,7 @@ class _Phase(NestEmitter):
 
     def __init__(self, b: Builder, nest: Nest, target: Target) -> None:
         super().__init__(b, nest, target)
-        self.needed = _needed(nest, self.full)
+        self.needed = needed(nest, self.full)
         self.pass_ = self.walk(0)
         self.tiled = self.tiled and self.full
         self.step = self.chunk_steps()

@@ -19,6 +19,7 @@ from ..kernel import Call
 from ..loops import Access, Item, Nest, PointerParam, SizeParam
 from ..scalars import register_type
 from ..slots import upper_bound
+from ..two_phase import needed, partial
 
 __all__ = ["Account", "account", "title", "user_lines"]
 
@@ -87,9 +88,26 @@ def _extents(nest: Nest, measure: Measure) -> list[int]:
 
 def _nest_bytes(nest: Nest, measure: Measure) -> int:
     extents = _extents(nest, measure)
-    accesses = {i.access: i for i in nest.items if i.access is not None}
+    accesses = {i.access: i for i in _computed(nest) if i.access is not None}
     total = sum(_footprint(a, extents, i.kind == "gather") for a, i in accesses.items())
-    return total + sum(_footprint(a, extents, False) for _, a in nest.stores)
+    total += sum(_footprint(a, extents, False) for _, a in nest.stores)
+    return total + sum(_count(p.node, measure) for p in _buffers(nest) if p.node is not None)
+
+
+def _buffers(nest: Nest) -> list[PointerParam]:
+    """Where one phase of a reduction leaves bytes for the other; empty for an ordinary nest."""
+    pointers = [p for p in nest.params if isinstance(p, PointerParam)]
+    return [p for p in pointers if p.node is not None and p.node.op is partial]
+
+
+def _computed(nest: Nest) -> list[Item]:
+    """The items that a kernel computes: all, or those of its phase."""
+    buffers = _buffers(nest)
+    if not buffers:
+        return nest.items
+    first = buffers[0].role == "write"
+    wanted = needed(nest, first)
+    return [i for k, i in enumerate(nest.items) if k in wanted or (first and i.kind == "reduce")]
 
 
 def _footprint(access: Access, extents: list[int], everywhere: bool) -> int:
@@ -102,7 +120,8 @@ def _nest_flops(nest: Nest, measure: Measure) -> int:
     extents = _extents(nest, measure)
     rows = math.prod(e for a, e in enumerate(extents) if a not in nest.inner)
     full = math.prod(extents)
-    return sum((full if _per_element(nest, i) else rows) * _item_flops(i) for i in nest.items)
+    items = _computed(nest)
+    return sum((full if _per_element(nest, i) else rows) * _item_flops(i) for i in items)
 
 
 def _per_element(nest: Nest, item: Item) -> bool:

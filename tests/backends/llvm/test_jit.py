@@ -12,6 +12,7 @@ import pytest
 
 from symgraph.backends.llvm import jit
 from symgraph.backends.llvm.jit import Target, assembly, host, load, publish
+from symgraph.errors import UsageError
 
 IR = "define i64 @answer() { ret i64 42 }"
 
@@ -142,3 +143,10 @@ def test_narrower_vectors_on_request(bits: int) -> None:
     )
     available = min(bits, host().vector_bits)
     assert out.stdout.split() == [str(available), str(available >= 256), "False"]
+
+
+@pytest.mark.parametrize("asked", ["abc", "64", ""])
+def test_an_impossible_width_is_named(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYMGRAPH_VECTOR_BITS", asked)
+    with pytest.raises(UsageError, match=r"SYMGRAPH_VECTOR_BITS is .*; 128, 256 or 512 is wanted"):
+        jit.host.__wrapped__()

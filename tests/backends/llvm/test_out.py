@@ -249,3 +249,12 @@ def test_reference_counts() -> None:
     for _ in range(200):
         calls()
     assert [sys.getrefcount(o) for o in (A, out, wrong)] == before
+
+
+def test_two_results_cannot_share_an_array() -> None:
+    x = sg.vector("x")
+    f = sg.function([x], [x + 1, x * 2])
+    room = np.zeros(3)
+    with pytest.raises(UsageError, match=r"out\[1\] is the same array as f: out\[0\]"):
+        f(np.ones(3), out=[room, room])
+    assert not room.any()

@@ -97,3 +97,14 @@ def test_bad_rounds_and_other_backends_are_refused() -> None:
         sg.function([x], x + 1).profile(np.ones(2), rounds=0)
     with pytest.raises(UnsupportedError, match="backend='llvm'"):
         sg.function([x], x + 1, backend="reference").profile(np.ones(2))
+
+
+def test_a_sum_in_two_phases_reads_its_operand_once() -> None:
+    x = sg.vector("x", dtype="float32")
+    size = 100_000
+    found = sg.function([x], sg.sum(sg.exp(x))).profile(np.ones(size, "f4"), rounds=2)
+    one = sg.function([x], sg.exp(x)).profile(np.ones(size, "f4"), rounds=2).kernels[0]
+    first, second = sorted(found.kernels, key=lambda k: k.step)
+    assert 4 * size <= first.bytes < 4.2 * size
+    assert first.flops == one.flops + size
+    assert second.bytes < 0.1 * size and second.flops == 0
