@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 from symgraph.backends.llvm.copies import Views
@@ -23,13 +24,15 @@ from symgraph.tensor import Tensor
 
 __all__ = ["fused_call", "matmul_calls"]
 
+Shape = tuple[Dim, ...]
+
 
 def matmul_calls(node: Tensor, views: Views, target: Target) -> list[Call]:
     """One call of the product kernel for the node's dtype."""
     scalar = register_type(node.dtype)
     params = _parameters(node, PointerParam(node, 0, "write"), views, target)
     address = library(scalar, target, _path(node, views, target)).address("matmul")
-    count, work = _amount(node)
+    count, work = _amount(*(i.shape for i in node.inputs), node.shape)
     return [Call(f"matmul {scalar}", None, params, node, address, units=count, work=work)]
 
 
@@ -40,7 +43,7 @@ def fused_call(step: FusedProduct, views: Views, target: Target) -> Call:
     fused_symbol(scalar, target, path)  # there even for code found on disk
     code = EpilogueCode(nest, scalar, path, _axes(node))
     params = _parameters(node, _room(step), views, target, fused=True)
-    count, work = _amount(node)
+    count, work = _amount(*(i.shape for i in node.inputs), node.shape)
     return Call(
         code.key(),
         lambda module, name, target: emit_epilogue(module, name, code, target),
@@ -97,12 +100,12 @@ def _path(node: Tensor, views: Views, target: Target, *, fused: bool = False) ->
     return path_of(scalar, target, shape, b_col, product(batch), fused=fused)
 
 
-def _amount(node: Tensor) -> tuple[Dim, Dim]:
+@functools.lru_cache(maxsize=1024)
+def _amount(a: Shape, b: Shape, c: Shape) -> tuple[Dim, Dim]:
     """The product's units; its multiplications with what it costs to read and write elements."""
-    *batch, m, n = node.shape
-    a, b = node.inputs
-    elements = product(a.shape) + product(b.shape) + product(node.shape)
-    work = product((*node.shape, a.shape[-1])) + elements * ELEMENT
+    *batch, m, n = c
+    elements = product(a) + product(b) + product(c)
+    work = product((*c, a[-1])) + elements * ELEMENT
     return units(m, n, product(batch)), work
 
 

@@ -39,6 +39,8 @@ IDLE = 0.35
 
 #: A C of at most so many elements is done before calling back has paid.
 TINY = 64
+#: Of how many products of one sum it is tried to make the sum an epilogue.
+TRIES = 4
 
 #: A C of so many bytes stays where a second pass, which the prefetchers follow, finds it at once.
 NEAR = 1 << 21
@@ -78,11 +80,15 @@ def fuse_products(
     at = {s: k for k, s in enumerate(parts.steps)}
     readers = _readers(parts.steps, set(products))
     wanted = set(outputs)
+    tries: dict[Cluster, int] = {}
     for node in reversed(products):  # of several products that a cluster adds up, the last
         first, *others = readers[node] or [-1]
         cluster = steps[first] if first >= 0 else None
-        if not isinstance(cluster, Cluster):
+        if not isinstance(cluster, Cluster) or _is_tiny(node):
             continue
+        tries[cluster] = tries.get(cluster, 0) + 1
+        if tries[cluster] > TRIES:
+            continue  # a long sum of products: what kept the last of them out keeps them all out
         nest = _epilogue(node, cluster, parts, views)
         if nest is not None and _pays(node, nest, target):
             fused = FusedProduct(node, cluster, nest, bool(others) or node in wanted)
@@ -156,12 +162,16 @@ def _size(nest: Nest, name: str) -> Dim:
     return p.dim
 
 
+def _is_tiny(node: Tensor) -> bool:
+    """Whether a product has so few elements that a kernel of their own is as fast."""
+    elements = total(node.shape)
+    return _is_one(node.shape[-1]) or (isinstance(elements, int) and 0 < elements <= TINY)
+
+
 def _pays(node: Tensor, nest: Nest, target: Target) -> bool:
     """Whether the epilogue is worth it."""
     n, elements = node.shape[-1], total(node.shape)
     blk = blocking(register_type(node.dtype), target)
-    if _is_one(n) or (isinstance(elements, int) and 0 < elements <= TINY):
-        return False
     if len(join_axes(nest).extents) > 1:
         return True
     ragged = isinstance(n, int) and -n % (2 * blk.lanes) > IDLE * n

@@ -8,6 +8,8 @@ the places of the parts in the same way (`blocks`, `vecmat`).
 
 from __future__ import annotations
 
+import functools
+
 from symgraph.sizes import Dim, maximum, minimum
 
 from ..jit import Target
@@ -34,6 +36,7 @@ PART = 64  # alignment of a part of the workspace
 Strides = tuple[Dim, Dim]
 
 
+@functools.lru_cache(maxsize=1024)
 def workspace_bytes(
     scalar: str,
     target: Target,
