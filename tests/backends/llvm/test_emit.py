@@ -108,13 +108,13 @@ def test_a_long_chain_of_elements_splits_and_is_right() -> None:
 
 
 def test_a_chain_of_3000_layers() -> None:
-    """One kernel and one product, called 3 000 times."""
+    """One kernel and one product, or both in one where rows are whole vectors, 3 000 times."""
     x, w = sg.tensor("x", shape=("n", 4)), sg.tensor("w", shape=(4, 4))
     y = x
     for _ in range(3000):
         y = sg.tanh(y @ w)
     f = native([x, w], y)
-    assert f.compile_stats.kernels <= 3 and f.compile_stats.calls == 6000
+    assert f.compile_stats.kernels <= 3 and f.compile_stats.calls in (3000, 6000)
     a, weights = np.full((3, 4), 0.5), np.eye(4) * 1.2
     want = a
     for _ in range(3000):
