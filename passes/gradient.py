@@ -19,7 +19,7 @@ from symgraph.passes.build_jvp import build_jvp
 from symgraph.passes.derivatives.forms import zeros_of
 from symgraph.passes.rebuild import substitute
 from symgraph.passes.stabilise import stabilised
-from symgraph.sizes import Dim
+from symgraph.sizes import is_one
 from symgraph.tensor import Tensor, describe, leaf
 from symgraph.types import broadcast_shapes, shape_text
 
@@ -171,7 +171,7 @@ def _direction(y: Tensor, g: Any, what: str, kind: str) -> Tensor:
             f"{what}: the {kind} of {describe(y)} is {value.dtype.name}, not {y.dtype.name}"
         )
     value = cast(value, y.dtype)
-    ones = [d for d, n in zip(value.shape, y.shape, strict=False) if _is_one(d) and not _is_one(n)]
+    ones = [d for d, n in zip(value.shape, y.shape, strict=False) if is_one(d) and not is_one(n)]
     if value.ndim != y.ndim or ones:  # nothing is stretched: a slip would pass unseen
         raise ShapeError(
             f"{what}: the {kind} of {describe(y)} has shape {shape_text(value.shape)}, "
@@ -179,10 +179,6 @@ def _direction(y: Tensor, g: Any, what: str, kind: str) -> Tensor:
         )
     broadcast_shapes(f"{what}: the {kind} of {describe(y)}", [value.shape, y.shape], [])
     return f.broadcast_to(value, y.shape)
-
-
-def _is_one(dim: Dim) -> bool:
-    return isinstance(dim, int) and dim == 1
 
 
 @paused_collection()

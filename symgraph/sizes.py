@@ -30,6 +30,7 @@ __all__ = [
     "differ",
     "evaluate",
     "fresh",
+    "is_one",
     "lone_atom",
     "maximum",
     "minimum",
@@ -371,6 +372,11 @@ def maximum(a: Dim, b: Dim) -> Dim:
 def minimum(a: Dim, b: Dim) -> Dim:
     """The smaller size."""
     return _extreme("min", a, b, min)
+
+
+def is_one(d: Dim) -> bool:
+    """Whether a size is the literal 1, the only one that broadcasts."""
+    return type(d) is int and d == 1
 
 
 def product(dims: Iterable[Dim]) -> Dim:

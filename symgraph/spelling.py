@@ -19,7 +19,7 @@ from symgraph.names import Names, number_text
 from symgraph.op import Op
 from symgraph.ops import OPS, leaves
 from symgraph.ops import shape as shapes
-from symgraph.sizes import Dim, Size, floordiv
+from symgraph.sizes import Dim, Size, floordiv, is_one
 from symgraph.tensor import Tensor
 from symgraph.types import DTYPES, DType, TensorType, promote
 
@@ -326,7 +326,7 @@ def _squeeze(node: Tensor, names: Names) -> Spelling:
         vectors = _vector_product(x, axes)
         if vectors is not None:
             return vectors
-    if x.op is shapes.slice_ and all(_is_one(x.shape[a]) for a in axes):
+    if x.op is shapes.slice_ and all(is_one(x.shape[a]) for a in axes):
         return _indexed(x.inputs[0], _slice_entries(x, axes, names))
     spelled = axes[0] if len(axes) == 1 else axes
     return Spelling((x,), lambda a: Text(f"squeeze({a.text}, {spelled})"))
@@ -390,10 +390,6 @@ def _concat(node: Tensor, names: Names) -> Spelling:
 
 
 # ---- slices and indices --------------------------------------------------------------------------
-
-
-def _is_one(d: Dim) -> bool:
-    return type(d) is int and d == 1
 
 
 def _slice(node: Tensor, names: Names) -> Spelling:

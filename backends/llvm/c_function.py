@@ -227,9 +227,9 @@ def prototype(inputs: tuple[Tensor, ...], form: str) -> Any:
 
 
 def c_function(
-    signature: Signature, outputs: tuple[Tensor, ...], program: Program, form: str, owner: object
+    signature: Signature, outputs: tuple[Tensor, ...], program: Program, form: str
 ) -> CFunction:
-    """The C function ``form`` ("" for one argument an input) of a program whose code ``owner`` has.
+    """The C function ``form`` ("" for one argument an input) of a program.
 
     Raises:
         UnsupportedError: with the reason why this function cannot be called so.
@@ -249,8 +249,8 @@ def c_function(
     library = jit.load(Wrapper(program, inputs, form).emit(), optimise=False)
     address = library.address("call")
     function = prototype(inputs, form)(address)
-    function.keep = (library, program, owner)
-    return CFunction(address, function, (library, program, owner))
+    function.keep = (library, program)
+    return CFunction(address, function, function.keep)
 
 
 def low_level_callable(name: str, function: CFunction, user_data: Any) -> Any:

@@ -23,9 +23,7 @@ __all__ = [
     "Step",
     "is_free",
     "is_fusable",
-    "is_scalar_literal",
     "keeps_order",
-    "source_of",
 ]
 
 #: LLVM's time grows faster than linearly in the length of a kernel; longer chains split.
@@ -90,11 +88,6 @@ class Partition:
     stored: dict[Tensor, Place | None]
 
 
-def is_scalar_literal(node: Tensor) -> bool:
-    """Whether a leaf is part of the expressions that use it, not a buffer."""
-    return node.op is leaves.size or (node.op is leaves.constant and node.type.shape == ())
-
-
 def is_free(node: Tensor) -> bool:
     """Whether a node has no code of its own: a leaf, a view, a ramp."""
     return not node.inputs or node.op in VIEWS or node.op is leaves.iota
@@ -110,10 +103,3 @@ def keeps_order(operand_maps: dict[Tensor, AxisMap]) -> bool:
     sums = {n: m for n, m in operand_maps.items() if is_ordered(n.op, n.inputs[0].dtype)}
     runs = [[a for a in axes if a is not None] for axes in sums.values()]
     return len({n.dtype for n in sums}) <= 1 and all(r == sorted(r) for r in runs)
-
-
-def source_of(node: Tensor) -> Tensor:
-    """What a chain of views reads."""
-    while node.op in VIEWS:
-        node = node.inputs[0]
-    return node

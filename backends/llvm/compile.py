@@ -6,8 +6,8 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -15,26 +15,26 @@ from symgraph.arguments import bind_arguments
 from symgraph.backends.llvm import jit
 from symgraph.backends.llvm.assemble import Assembly, assemble
 from symgraph.backends.llvm.conversion import converter
-from symgraph.backends.llvm.emit import choose_lanes
+from symgraph.backends.llvm.function import CompileStats, LLVMFunction
 from symgraph.backends.llvm.kernel import Call
-from symgraph.backends.llvm.kernels import Compiled, compile_kernels, emit_module
+from symgraph.backends.llvm.kernels import Compiled, compile_kernels
+from symgraph.backends.llvm.lanes import choose_lanes
 from symgraph.backends.llvm.loops import PointerParam
 from symgraph.backends.llvm.lower import lower_step, viewer
 from symgraph.backends.llvm.memory_ops import copy
 from symgraph.backends.llvm.objects import cache_state
 from symgraph.backends.llvm.partition import partition
-from symgraph.backends.llvm.peak import argument_sizes, peak_bytes
 from symgraph.backends.llvm.prepare import prepare
 from symgraph.backends.llvm.product_fusion import Step, fuse_products, members
 from symgraph.backends.llvm.python_call import PythonCall
-from symgraph.backends.llvm.runtime.callable import make_callable, release
+from symgraph.backends.llvm.runtime.callable import make_callable
 from symgraph.backends.llvm.runtime.program import Program
 from symgraph.backends.llvm.threads.pool import LIMIT
-from symgraph.backends.llvm.views import VIEWS
-from symgraph.backends.reference.evaluate import bind_sizes, check_equations
+from symgraph.backends.llvm.views import VIEWS, source_of
+from symgraph.backends.reference.evaluate import Extents, bind_sizes, check_equations
 from symgraph.backends.reference.program import finite_observer
 from symgraph.cell import holding
-from symgraph.errors import IndexRangeError, UsageError
+from symgraph.errors import IndexRangeError
 from symgraph.functions import SharedVariable
 from symgraph.graph import Graph
 from symgraph.ops import leaves
@@ -42,147 +42,10 @@ from symgraph.origins import root_line, with_origin
 from symgraph.out import check_out, take_out
 from symgraph.passes.rebuild import substitute
 from symgraph.program import Function, Signature
-from symgraph.sizes import Dim, Size, symbols_of
+from symgraph.sizes import Size, symbols_of
 from symgraph.tensor import Tensor, apply, leaf, private_table
 
-if TYPE_CHECKING:  # these are loaded by the methods that need them
-    from symgraph.backends.llvm.c_function import CFunction
-    from symgraph.backends.llvm.profile import Profile
-
 __all__ = ["CompileStats", "LLVMFunction", "compile_llvm"]
-
-
-@dataclass(frozen=True, slots=True)
-class CompileStats:
-    """What a compilation did.
-
-    There are ``calls`` of ``kernels`` distinct kernels, of which ``compiled`` were compiled now,
-    ``from_disk`` were read from the cache folder and ``from_memory`` were known to the process.
-    ``code_bytes`` is the size of their object code, ``seconds`` the time of each stage, ``cache``
-    the cache folder, or why none is used.
-    """
-
-    calls: int
-    kernels: int
-    compiled: int
-    seconds: dict[str, float]
-    from_disk: int = 0
-    from_memory: int = 0
-    code_bytes: int = 0
-    cache: str = ""
-
-
-class LLVMFunction(Function):
-    """A function that runs machine code; calls enter it directly."""
-
-    calls: tuple[Call, ...]
-    compile_stats: CompileStats
-    arena_bytes: Dim
-    _keep: tuple[Any, ...]
-    _assembly: Assembly
-    _make: Callable[[Program], Any]
-    _convert: Callable[..., tuple[Any, ...]]
-    _threads: int
-
-    def profile(self, *args: Any, rounds: int = 20, **kwargs: Any) -> Profile:
-        """Time, bytes and operations of every kernel, measured over ``rounds`` calls.
-
-        The other arguments are those of a call. Shared variables keep their values. The result's
-        ``str()`` is a table with the slowest kernel first; ``kernels`` are its rows.
-        """
-        from symgraph.backends.llvm.profile import profile
-
-        if rounds < 1:
-            raise UsageError(f"profile: rounds={rounds} is not a positive int")
-        arrays = self._convert(*args, **kwargs)
-        found = bind_sizes(zip(self.signature.inputs, arrays, strict=True))
-        assembly = self._assembly
-        return profile(
-            self.name, assembly.program, assembly.calls, self._make, arrays, found,
-            self._threads, rounds,
-        )  # fmt: skip
-
-    def peak_bytes(self, *arrays: Any, **sizes: int) -> int:
-        """The bytes that a call holds at once, beside its arguments and shared variables.
-
-        The sizes come by name (``f.peak_bytes(n=1000)``), or from one array or shape for each
-        input. Exact: the results and the work memory of all threads; where the size of a result
-        is known only after the call, the largest it can have. Work memory stays with the function
-        until `release`, and so do its last large results (at most two of each).
-
-        Raises:
-            UsageError, ShapeError: sizes that are missing, unknown or impossible.
-        """
-        signature = self.signature
-        found = argument_sizes(signature.name, signature.inputs, arrays, sizes)
-        results = self.graph.outputs[: signature.n_outputs]
-        return peak_bytes(self.graph, results, self.arena_bytes, found)
-
-    def release(self) -> None:
-        """Let go of the memory kept for further calls: work memory and results nobody holds."""
-        release(self)
-
-    def _c_function(self, form: str) -> CFunction:
-        """The C function of a form, emitted when it is first asked for."""
-        from symgraph.backends.llvm.c_function import c_function
-
-        made: dict[str, CFunction] = self.__dict__.setdefault("_c_functions", {})
-        if form not in made:
-            outputs, program = self.graph.outputs, self._assembly.program
-            made[form] = c_function(self.signature, tuple(outputs), program, form, self._keep)
-        return made[form]
-
-    @property
-    def ctypes(self) -> Any:
-        """A ctypes function that C code may call too; it stays valid without this function.
-
-        Its arguments are those of `address`. Calls let the GIL go, and may be made from several
-        threads at once; shared variables are read as they are at that moment.
-
-        Raises:
-            UnsupportedError: with the reason why this function cannot be called from C.
-        """
-        return self._c_function("").ctypes
-
-    @property
-    def address(self) -> int:
-        """Where ``double f(double x0, ...)`` stands, as long as this function lives.
-
-        A number comes as ``double``, a vector as ``double *`` of the declared size. All inputs are
-        float64, and the one result is a number. The call allocates nothing of Python's.
-
-        Raises:
-            UnsupportedError: with the reason why this function cannot be called from C.
-        """
-        return self._c_function("").address
-
-    def as_low_level_callable(self, signature: str | None = None, user_data: Any = None) -> Any:
-        """A ``scipy.LowLevelCallable``, for scipy.integrate and others.
-
-        ``signature`` is "double (double)", "double (double, void *)", "double (int, double *)" or
-        "double (int, double *, void *)"; without it, the first for one number, else the third. An
-        ``int`` that is not the number of inputs gives nan; the ``void *`` is not used.
-
-        Raises:
-            UnsupportedError: scipy is missing, or the reason why C cannot call this function.
-            UsageError: any other signature.
-        """
-        from symgraph.backends.llvm.c_function import choose_form, low_level_callable
-
-        form = choose_form(self.signature, signature)
-        return low_level_callable(self.name, self._c_function(form), user_data)
-
-    def llvm_ir(self) -> str:
-        """The LLVM IR of the program's kernels, each once."""
-        return str(emit_module(self.calls, jit.host())[0])
-
-    def assembly(self) -> str:
-        """The kernels as assembly text for this machine."""
-        return jit.assembly(self.llvm_ir())
-
-    def stages(self) -> str:
-        """The loop nests and other kernels of the program, in order, as text."""
-        return "\n\n".join(f"# {k}: {c.node.op.name}\n{c.key}" for k, c in enumerate(self.calls))
 
 
 def compile_llvm(
@@ -226,9 +89,7 @@ def compile_llvm(
     clock.mark("assemble")
     f._set(signature, graph, original, rewrites)
     f.calls, f.arena_bytes = tuple(calls), assembly.arena_bytes
-    f._keep = tuple(k.library for k in kernels)
     f._assembly, f._make, f._convert = assembly, make, convert
-    f._threads = options["threads"]
     f.compile_stats = _stats(calls, found, clock.seconds)
     return f
 
@@ -274,16 +135,10 @@ def separate(outputs: Sequence[Tensor], results: int) -> list[Tensor]:
 def order_updates(steps: Sequence[Step], updates: Sequence[Tensor]) -> list[Step]:
     """The steps with those that only make new values of shared variables at the end."""
     wanted = set(updates)
-
-    def source(n: Tensor) -> Tensor:
-        while n.op in VIEWS:
-            n = n.inputs[0]
-        return n
-
     read: set[Tensor] = set()
     for step in steps:
         own = dict.fromkeys(members(step))
-        read |= {s for m in own for i in m.inputs if (s := source(i)) not in own}
+        read |= {s for m in own for i in m.inputs if (s := source_of(i)) not in own}
 
     def late(step: Step) -> bool:
         own = members(step)
@@ -310,18 +165,11 @@ def _with_lanes(call: Call, target: jit.Target) -> Call:
 # ---- callbacks of the entry ----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """Stands for an array of which only the shape is known."""
-
-    shape: tuple[int, ...]
-
-
 def _explainer(signature: Signature, graph: Graph, assembly: Assembly) -> Callable[..., Exception]:
     rows, inputs = assembly.input_slots, signature.inputs
 
     def explain(kind: int, number: int, slots: tuple[int, ...]) -> Exception:
-        shapes = [_Shape(tuple(slots[s] for s in row)) for row in rows]
+        shapes = [Extents(tuple(slots[s] for s in row)) for row in rows]
         sizes = bind_sizes(zip(inputs, shapes, strict=True))
         for node in graph.nodes:
             if node.op.name == "nonzero":
@@ -376,9 +224,24 @@ class WrappingFunction(Function):
         """No other call reads or changes the shared variables of this one."""
         return holding(v.cell for v in (*self._shared, *self.signature.updated))
 
+    def _targets(self, given: Sequence[Any], out: Any) -> list[np.ndarray[Any, Any]] | None:
+        """The arrays that the results are wanted in, once each is known to fit."""
+        if out is None:
+            return None
+        stored = [s.cell.array for s in self._shared]
+        pairs = zip((*self.signature.inputs, *self._shared), (*given, *stored), strict=True)
+        sizes = bind_sizes((v, Extents(np.shape(a))) for v, a in pairs)
+        return check_out(self.signature, self.graph.outputs, out, sizes)
+
     def peak_bytes(self, *arrays: Any, **sizes: int) -> int:
         """The bytes that a call holds at once, beside its arguments and shared variables."""
-        return self._run.peak_bytes(*arrays, **sizes)
+        stored = [s.cell.array for s in self._shared]
+        if sizes or not arrays:
+            own = {a.name for s in self._shared for d in s.shape for a in symbols_of(d)}
+            fixed = bind_sizes(zip(self._shared, stored, strict=True))
+            known = {a.name: n for a, n in fixed.items() if a.name in own - sizes.keys()}
+            return self._run.peak_bytes(**known, **sizes)
+        return self._run.peak_bytes(*arrays, *stored)
 
     def release(self) -> None:
         """Let go of the memory kept for further calls: work memory and results nobody holds."""
@@ -418,26 +281,12 @@ class VaryingFunction(WrappingFunction):
             inner, Graph(outputs, inputs, graph.equations), original, (), options
         )
 
-    def peak_bytes(self, *arrays: Any, **sizes: int) -> int:
-        """The bytes that a call holds at once, beside its arguments and shared variables."""
-        stored = [s.cell.array for s in self._shared]
-        if sizes or not arrays:
-            own = {a.name for s in self._shared for d in s.shape for a in symbols_of(d)}
-            fixed = bind_sizes(zip(self._shared, stored, strict=True))
-            known = {a.name: n for a, n in fixed.items() if a.name in own - sizes.keys()}
-            return self._run.peak_bytes(**known, **sizes)
-        return self._run.peak_bytes(*arrays, *stored)
-
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         signature, out = self.signature, take_out(self.signature, kwargs)
         given = bind_arguments(signature.name, signature.inputs, args, kwargs)
         with self._hold():
+            targets = self._targets(given, out)
             stored = [s.cell.array for s in self._shared]
-            targets = None
-            if out is not None:
-                pairs = zip((*signature.inputs, *self._shared), (*given, *stored), strict=True)
-                sizes = bind_sizes((v, _Shape(np.shape(a))) for v, a in pairs)
-                targets = check_out(signature, self.graph.outputs, out, sizes)
             return self._deliver(self._run(*given, *stored), targets)
 
 
@@ -465,13 +314,10 @@ class CheckedFunction(WrappingFunction):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         signature, out = self.signature, take_out(self.signature, kwargs)
-        given, targets = bind_arguments(signature.name, signature.inputs, args, kwargs), None
-        if out is not None:
-            shapes = [_Shape(np.shape(a)) for a in given]
-            sizes = bind_sizes(zip(signature.inputs, shapes, strict=True))
-            targets = check_out(signature, self.graph.outputs, out, sizes)
+        given = bind_arguments(signature.name, signature.inputs, args, kwargs)
         count = len(self.graph.outputs)
         with self._hold():
+            targets = self._targets(given, out)
             values = self._run(*given, *(s.cell.array for s in self._shared))
             for node, value in zip(self._watched, values[count:], strict=True):
                 finite_observer(node, value)

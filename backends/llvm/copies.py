@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from symgraph.backends.llvm.clusters import Cluster, Place, source_of
+from symgraph.backends.llvm.clusters import Cluster, Place
 from symgraph.backends.llvm.emit import emit_nest
 from symgraph.backends.llvm.join_axes import join_axes
 from symgraph.backends.llvm.kernel import Call
 from symgraph.backends.llvm.loops import Nest, NestBuilder
 from symgraph.backends.llvm.units import units_of, work_of
-from symgraph.backends.llvm.views import View, contiguous_strides
-from symgraph.sizes import Dim
+from symgraph.backends.llvm.views import View, contiguous_strides, source_of
+from symgraph.sizes import Dim, is_one
 from symgraph.tensor import Tensor
 
 __all__ = ["concat_calls", "copy_call", "nest_call", "place_calls"]
@@ -47,15 +47,12 @@ def copy_call(
     with strides."""
     dims = operand.shape if shape is None else shape
     steps = contiguous_strides(dims) if strides is None else strides
-    kept = [k for k, d in enumerate(dims) if not (type(d) is int and d == 1)]
+    kept = [k for k, d in enumerate(dims) if not is_one(d)]
     numbered = {k: n for n, k in enumerate(kept)}
     cluster = Cluster(tuple(dims[k] for k in kept))
     b = NestBuilder(cluster, views)
     lead = len(dims) - operand.ndim
-    axes = tuple(
-        None if type(d) is int and d == 1 else numbered.get(k + lead)
-        for k, d in enumerate(operand.shape)
-    )
+    axes = tuple(None if is_one(d) else numbered.get(k + lead) for k, d in enumerate(operand.shape))
     value = b.operand(operand, axes)
     spread = b.spread(tuple(range(len(kept))), tuple(steps[k] for k in kept))
     b.nest.stores.append((value, b.access(target, offset, spread, "write")))

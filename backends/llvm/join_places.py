@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symgraph.backends.llvm.axis_maps import follow_chain
-from symgraph.backends.llvm.clusters import Cluster, Partition, Place, source_of
-from symgraph.backends.llvm.views import AXIS_VIEWS, contiguous_strides
+from symgraph.backends.llvm.clusters import Cluster, Partition, Place
+from symgraph.backends.llvm.views import AXIS_VIEWS, contiguous_strides, source_of
 from symgraph.ops import shape
 from symgraph.sizes import Dim
 from symgraph.tensor import Tensor

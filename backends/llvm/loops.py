@@ -16,13 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from symgraph.backends.llvm.axis_maps import AxisMap, follow_chain, operand_axes
-from symgraph.backends.llvm.clusters import (
-    REDUCTIONS,
-    Cluster,
-    Place,
-    is_scalar_literal,
-    source_of,
-)
+from symgraph.backends.llvm.clusters import REDUCTIONS, Cluster, Place
 from symgraph.backends.llvm.memory_ops import inside, window
 from symgraph.backends.llvm.nest import (
     Access,
@@ -33,7 +27,7 @@ from symgraph.backends.llvm.nest import (
     is_saved,
     pass_items,
 )
-from symgraph.backends.llvm.views import View, contiguous_strides
+from symgraph.backends.llvm.views import View, contiguous_strides, is_scalar_literal, source_of
 from symgraph.ops import elementwise, index, leaves
 from symgraph.sizes import Dim, Size, product
 from symgraph.tensor import Tensor

@@ -35,7 +35,6 @@ from symgraph.backends.llvm.clusters import (
     is_free,
     is_fusable,
     keeps_order,
-    source_of,
 )
 from symgraph.backends.llvm.join_places import place_parts
 from symgraph.backends.llvm.memory_ops import READS_MEMORY
@@ -44,8 +43,9 @@ from symgraph.backends.llvm.row_values import sink_rows
 from symgraph.backends.llvm.shared_reads import share_reads
 from symgraph.backends.llvm.step_order import StepOrder
 from symgraph.backends.llvm.uniform import adopt, uniform_values
-from symgraph.backends.llvm.views import AXIS_VIEWS, VIEWS
+from symgraph.backends.llvm.views import AXIS_VIEWS, VIEWS, source_of
 from symgraph.graph import topological
+from symgraph.sizes import is_one
 from symgraph.tensor import Tensor
 
 __all__ = ["partition"]
@@ -231,8 +231,8 @@ class _Partitioner:
     def start(self, node: Tensor) -> None:
         full = node.inputs[0].shape if node.op in REDUCTIONS else node.shape
         numbered = iter(range(len(full)))
-        axes = tuple(None if type(d) is int and d == 1 else next(numbered) for d in full)
-        c = Cluster(tuple(d for d in full if not (type(d) is int and d == 1)))
+        axes = tuple(None if is_one(d) else next(numbered) for d in full)
+        c = Cluster(tuple(d for d in full if not is_one(d)))
         c.last = self.position[node]
         if node.op in REDUCTIONS:
             c.inner = self.reduced_axes(node, axes)

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from symgraph.backends.llvm.memory import ALIGNMENT
 from symgraph.backends.llvm.slots import upper_bound
-from symgraph.backends.reference.evaluate import bind_sizes, check_equations
+from symgraph.backends.reference.evaluate import Extents, bind_sizes, check_equations
 from symgraph.errors import UsageError
 from symgraph.graph import Graph
 from symgraph.sizes import Atom, Dim, evaluate, product, symbols_of
 from symgraph.tensor import Tensor, describe
 
 __all__ = ["argument_sizes", "peak_bytes"]
-
-
-@dataclass(frozen=True, slots=True)
-class Extents:
-    """Stands for an array of which only the shape is known."""
-
-    shape: tuple[int, ...]
 
 
 def argument_sizes(

@@ -10,7 +10,7 @@ import numpy as np
 from symgraph import functions as f
 from symgraph.backends.llvm.memory_ops import copy, inside
 from symgraph.backends.llvm.reduction import peak
-from symgraph.backends.llvm.views import VIEWS, View, compose, whole
+from symgraph.backends.llvm.views import VIEWS, View, compose, is_scalar_literal, source_of, whole
 from symgraph.backends.llvm.windows import join, joinable, place
 from symgraph.functions.variables import number
 from symgraph.graph import Graph, topological
@@ -20,7 +20,7 @@ from symgraph.ops.product import matmul
 from symgraph.ops.ranges import SQUARES
 from symgraph.origins import with_origin
 from symgraph.passes.rebuild import rebuilt
-from symgraph.sizes import product
+from symgraph.sizes import is_one, product
 from symgraph.tensor import Tensor, apply
 from symgraph.types import TensorType
 
@@ -138,7 +138,7 @@ def _picking(node: Tensor, table: Tensor, *indices: Tensor) -> Tensor:
     Where fewer elements are picked than there are, less is computed and the table is not stored.
     """
     whole = node.attrs["axes"] == tuple(range(table.ndim)) and node.ndim < table.ndim
-    stretched = any(type(d) is int and d == 1 for d in table.shape)
+    stretched = any(is_one(d) for d in table.shape)
     fewer = set(node.shape) <= set(table.shape)
     if not (whole and fewer and table.op.elementwise) or stretched:
         return rebuilt(node, (table, *indices))
@@ -153,7 +153,7 @@ def _picked(
     Operations more than ``depth`` levels down are left as they are.
     """
     if x not in done:
-        ones = tuple(k for k, d in enumerate(x.shape) if type(d) is int and d == 1)
+        ones = tuple(k for k, d in enumerate(x.shape) if is_one(d))
         rest = tuple(i for k, i in enumerate(indices) if k not in ones)
         small = f.squeeze(x, ones) if ones else x
         if not rest or (len(rest) == 1 and _counts(rest[0], small)):
@@ -200,16 +200,9 @@ def _buffered(node: Tensor) -> Tensor:
         return node
     inputs = list(node.inputs)
     for k in range(first, last):
-        source = inputs[k]
-        while source.op in VIEWS:
-            source = source.inputs[0]
+        source = source_of(inputs[k])
         ramp = source.op is leaves.iota and node.op is not index.gather
-        if (
-            ramp
-            or source.op is inside
-            or source.op is leaves.size
-            or (source.op is leaves.constant and source.type.shape == ())
-        ):
+        if ramp or source.op is inside or is_scalar_literal(source):
             inputs[k] = apply(copy, (inputs[k],))
     return rebuilt(node, tuple(inputs))
 

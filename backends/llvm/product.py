@@ -19,7 +19,7 @@ from symgraph.backends.llvm.scalars import register_type
 from symgraph.backends.llvm.units import ELEMENT
 from symgraph.backends.llvm.views import View, contiguous_strides
 from symgraph.functions import SharedVariable
-from symgraph.sizes import Dim, Size, product
+from symgraph.sizes import Dim, Size, is_one, product
 from symgraph.tensor import Tensor
 
 __all__ = ["fused_call", "matmul_calls"]
@@ -84,10 +84,7 @@ def _parameters(
 
 def _batch_strides(view: View, x: Tensor, rank: int) -> tuple[Dim, ...]:
     """The strides of an operand along the batch axes of the result; 0 where it is stretched."""
-    own = tuple(
-        0 if type(d) is int and d == 1 else s
-        for d, s in zip(x.shape[:-2], view.strides[:-2], strict=True)
-    )
+    own = tuple(0 if is_one(d) else s for d, s in zip(x.shape[:-2], view.strides[:-2], strict=True))
     return (0,) * (rank - len(own)) + own
 
 
@@ -117,7 +114,7 @@ def _axes(node: Tensor) -> tuple[int | None, ...]:
     axes: list[int | None] = []
     for d in node.shape:
         kept = sum(a is not None for a in axes)
-        axes.append(None if type(d) is int and d == 1 else kept)
+        axes.append(None if is_one(d) else kept)
     return (None,) * (BATCH_AXES + 2 - len(axes)) + tuple(axes)
 
 
@@ -126,7 +123,7 @@ def _with_product(step: FusedProduct) -> Nest:
     nest = step.nest
     if not step.stored:
         return nest
-    space = tuple(d for d in step.product.shape if not (type(d) is int and d == 1))
+    space = tuple(d for d in step.product.shape if not is_one(d))
     params, strides = list(nest.params), list[int | str]()
     for d in contiguous_strides(space):
         strides.append(f"p{len(params)}" if isinstance(d, Size) else d)

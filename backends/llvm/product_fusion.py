@@ -26,9 +26,9 @@ from symgraph.backends.llvm.join_axes import join_axes
 from symgraph.backends.llvm.loops import Access, Nest, PointerParam, SizeParam, build_nest
 from symgraph.backends.llvm.matmul.blocking import blocking
 from symgraph.backends.llvm.scalars import register_type
-from symgraph.backends.llvm.views import VIEWS, contiguous_strides
+from symgraph.backends.llvm.views import contiguous_strides, source_of
 from symgraph.ops import product
-from symgraph.sizes import Dim
+from symgraph.sizes import Dim, is_one
 from symgraph.sizes import product as total
 from symgraph.tensor import Tensor
 
@@ -109,15 +109,12 @@ def _readers(steps: Sequence[Cluster | Tensor], of: set[Tensor]) -> dict[Tensor,
 def _sources(nodes: Iterable[Tensor]) -> Iterable[Tensor]:
     """The variables whose memory the operands of ``nodes`` are read from."""
     for node in nodes:
-        for operand in (*node.inputs, *node.after):
-            while operand.op in VIEWS:
-                operand = operand.inputs[0]
-            yield operand
+        yield from map(source_of, (*node.inputs, *node.after))
 
 
 def _epilogue(node: Tensor, cluster: Cluster, parts: Partition, views: Views) -> Nest | None:
     """The cluster's nest with the product as a value, or None where it is no epilogue."""
-    space = tuple(d for d in node.shape if not _is_one(d))
+    space = tuple(d for d in node.shape if not is_one(d))
     if cluster.inner or cluster.space != space:
         return None
     nest = build_nest(cluster, parts.stored, views)
@@ -142,10 +139,6 @@ def _epilogue(node: Tensor, cluster: Cluster, parts: Partition, views: Views) ->
     return nest
 
 
-def _is_one(d: Dim) -> bool:
-    return type(d) is int and d == 1
-
-
 def _start(nest: Nest, access: Access) -> Dim:
     p = nest.params[access.pointer]
     return p.offset if isinstance(p, PointerParam) else 0
@@ -165,7 +158,7 @@ def _size(nest: Nest, name: str) -> Dim:
 def _is_tiny(node: Tensor) -> bool:
     """Whether a product has so few elements that a kernel of their own is as fast."""
     elements = total(node.shape)
-    return _is_one(node.shape[-1]) or (isinstance(elements, int) and 0 < elements <= TINY)
+    return is_one(node.shape[-1]) or (isinstance(elements, int) and 0 < elements <= TINY)
 
 
 def _pays(node: Tensor, nest: Nest, target: Target) -> bool:

@@ -12,16 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from symgraph.backends.llvm.axis_maps import AxisMap, follow_chain, pull
-from symgraph.backends.llvm.clusters import (
-    CHEAP,
-    Cluster,
-    Partition,
-    Step,
-    is_scalar_literal,
-    source_of,
-)
+from symgraph.backends.llvm.clusters import CHEAP, Cluster, Partition, Step
 from symgraph.backends.llvm.memory_ops import READS_MEMORY
-from symgraph.backends.llvm.views import AXIS_VIEWS
+from symgraph.backends.llvm.views import AXIS_VIEWS, is_scalar_literal, source_of
 from symgraph.ops import leaves
 from symgraph.tensor import Tensor
 

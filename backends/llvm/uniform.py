@@ -8,14 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from symgraph.backends.llvm.clusters import (
-    Cluster,
-    is_free,
-    is_fusable,
-    is_scalar_literal,
-    source_of,
-)
+from symgraph.backends.llvm.clusters import Cluster, is_free, is_fusable
 from symgraph.backends.llvm.memory_ops import READS_MEMORY
+from symgraph.backends.llvm.views import is_scalar_literal, source_of
 from symgraph.tensor import Tensor
 
 __all__ = ["adopt", "uniform_values"]

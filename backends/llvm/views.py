@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from symgraph.ops import elementwise, shape
+from symgraph.ops import elementwise, leaves, shape
 from symgraph.sizes import Dim
 from symgraph.tensor import Tensor
 
@@ -154,3 +154,15 @@ def follow(axes: tuple[int | None, ...], node: Tensor) -> tuple[int | None, ...]
     return tuple(
         None if type(d) is int and d == 1 else axes[k + lead] for k, d in enumerate(source.shape)
     )
+
+
+def source_of(node: Tensor) -> Tensor:
+    """What a chain of views reads."""
+    while node.op in VIEWS:
+        node = node.inputs[0]
+    return node
+
+
+def is_scalar_literal(node: Tensor) -> bool:
+    """Whether a leaf is part of the expressions that use it, not a buffer."""
+    return node.op is leaves.size or (node.op is leaves.constant and node.type.shape == ())

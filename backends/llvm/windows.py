@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from symgraph import functions as f
 from symgraph.backends.llvm.memory_ops import copy, inside, window
-from symgraph.backends.llvm.views import VIEWS
+from symgraph.backends.llvm.views import is_scalar_literal, source_of
 from symgraph.ops import leaves
 from symgraph.passes.rebuild import rebuilt
 from symgraph.sizes import Dim
@@ -101,15 +101,8 @@ def join(node: Tensor, *parts: Tensor) -> Tensor:
 # ---- windows through operations ------------------------------------------------------------------
 
 
-def _source(x: Tensor) -> Tensor:
-    while x.op in VIEWS:
-        x = x.inputs[0]
-    return x
-
-
 def _is_literal(x: Tensor) -> bool:
-    source = _source(x)
-    return source.op is leaves.size or (source.op is leaves.constant and source.shape == ())
+    return is_scalar_literal(source_of(x))
 
 
 def _goes_through(x: Tensor) -> bool:
@@ -129,9 +122,9 @@ def _inner(x: Tensor) -> tuple[int, dict[Tensor, None]]:
         if _goes_through(node):
             count += 1
             waiting += [i for i in node.inputs if i.shape == node.shape]
-            found |= {_source(i): None for i in node.inputs if _is_stretched(i, node)}
+            found |= {source_of(i): None for i in node.inputs if _is_stretched(i, node)}
         elif not _is_literal(node):
-            found[_source(node)] = None
+            found[source_of(node)] = None
     return count, found
 
 
@@ -153,7 +146,7 @@ def _window(
     if x in done:
         return done[x]
     if _is_literal(x):
-        done[x] = f.broadcast_to(_source(x), part.shape)
+        done[x] = f.broadcast_to(source_of(x), part.shape)
     elif through and _goes_through(x):
         wide = [i if i.shape == x.shape else f.broadcast_to(i, x.shape) for i in x.inputs]
         moved = tuple([_window(i, part, mask, done, _goes_through(i)) for i in wide])
@@ -164,6 +157,6 @@ def _window(
 
 
 def _read(x: Tensor, part: Slice, mask: Tensor) -> Tensor:
-    if _source(x).op in (leaves.iota, inside):
+    if source_of(x).op in (leaves.iota, inside):
         x = apply(copy, (x,))
     return apply(window, (x, mask), (("starts", part.starts), ("steps", part.steps)))

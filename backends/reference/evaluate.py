@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,7 +18,7 @@ from symgraph.sizes import Atom, Dim, Size, evaluate, lone_atom, symbols_of
 from symgraph.tensor import Tensor, describe
 from symgraph.types import TensorType, shape_text
 
-__all__ = ["bind_sizes", "check_equations", "evaluate_graph", "resolve"]
+__all__ = ["Extents", "bind_sizes", "check_equations", "evaluate_graph", "resolve"]
 
 Array = np.ndarray[Any, Any]
 
@@ -27,6 +28,13 @@ class Shaped(Protocol):
 
     @property
     def shape(self) -> tuple[int, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Extents:
+    """Stands for an array of which only the shape is known."""
+
+    shape: tuple[int, ...]
 
 
 Observer = Callable[[Tensor, Any], None]

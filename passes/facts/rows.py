@@ -10,7 +10,7 @@ from symgraph.ops import elementwise as e
 from symgraph.ops import index, leaves
 from symgraph.ops import reduction as r
 from symgraph.ops import shape as s
-from symgraph.sizes import Dim, product
+from symgraph.sizes import Dim, is_one, product
 from symgraph.tensor import Tensor
 
 __all__ = ["in_range", "one_hot_axes", "sums_to_one"]
@@ -36,7 +36,7 @@ def one_hot_axes(x: Tensor) -> tuple[int, Tensor, Dim] | None:
         axis, n = found
         at = axis - (x.ndim - index_.ndim)
         if (
-            (at < 0 or _is_one(index_.shape[at]))
+            (at < 0 or is_one(index_.shape[at]))
             and x.shape[axis] == n
             and _counts_to(line.dtype, n)
         ):
@@ -56,14 +56,10 @@ def line_axis(x: Tensor, rank: int) -> tuple[int, Dim] | None:
     base = x.inputs[0] if x.op in (s.expand_dims, s.reshape) else x
     if base.op is not leaves.iota or x.size != base.size:
         return None
-    places = [k for k, d in enumerate(x.shape) if not _is_one(d)]
+    places = [k for k, d in enumerate(x.shape) if not is_one(d)]
     if len(places) != 1:
         return None
     return places[0] + rank - x.ndim, base.attrs["length"]
-
-
-def _is_one(d: Dim) -> bool:
-    return type(d) is int and d == 1
 
 
 #: operations whose result has some of the elements of their first input, and no others
@@ -224,7 +220,7 @@ def _chosen(x: Tensor, axes: Axes) -> list[tuple[Tensor, Axes]] | None:
     """A choice made row by row between rows that sum to one."""
     chosen, *branches = x.inputs
     place = tuple(k - (x.ndim - chosen.ndim) for k in axes)
-    if any(k >= 0 and not _is_one(chosen.shape[k]) for k in place):
+    if any(k >= 0 and not is_one(chosen.shape[k]) for k in place):
         return None
     if any(b.shape != x.shape for b in branches):
         return None

@@ -10,17 +10,12 @@ from dataclasses import dataclass
 from symgraph.ops import elementwise as e
 from symgraph.ops import shape as s
 from symgraph.passes.rebuild import rebuilt
-from symgraph.sizes import Dim
+from symgraph.sizes import Dim, is_one
 from symgraph.tensor import Tensor, apply
 
 __all__ = ["Layout", "constant_along", "is_one", "layout", "replay", "reshaped", "same_values"]
 
 DEPTH = 8
-
-
-def is_one(d: Dim) -> bool:
-    """Whether a dim is a literal 1, the only one that broadcasts."""
-    return type(d) is int and d == 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from ..builder import Builder, Module, Value
 from . import abi
+from .batch import batch_of
 from .blocking import Blocking
 from .blocks import after_panels, emit_tiles
 from .finish import call_finish, emit_finish
-from .lanes import at
 from .packing import emit_pack
 from .product import Table
 from .workspace import FAR_BYTES, REUSED_WIDTHS
 
-__all__ = ["SIDE", "blocks_along", "emit_small", "following", "is_small"]
+__all__ = ["SIDE", "blocks_along", "emit_small", "is_small"]
 
 SIDE = 48  # of a unit: a multiple of every register tile's rows and columns
 NEAR_BYTES = 1 << 15  # of sums that an epilogue finds in the nearest cache
@@ -77,18 +77,10 @@ def _entries(
     b: Builder, table: Table, blk: Blocking, batch: Value, end: tuple[Value, Value]
 ) -> None:
     """The loop over batch entries."""
-    places = [table.pointer(p) for p in (abi.C, abi.A, abi.B)]
-    firsts = (abi.C_BATCH, abi.A_BATCH, abi.B_BATCH)
-    strides = [[table.integer(first + i) for i in range(abi.BATCH_AXES)] for first in firsts]
-    extents = [table.integer(abi.BATCH_EXTENT + i) for i in range(abi.BATCH_AXES)]
-    zero = b.i64(0)
+    axes, zero = batch_of(table, blk), b.i64(0)
     with b.loop(zero, batch, 1, [zero] * abi.BATCH_AXES) as loop:
-        c, a, right = (
-            at(b, place, *zip(loop.carry, by, strict=True), element=blk.storage)
-            for place, by in zip(places, strides, strict=True)
-        )
-        _entry(b, table, blk, (c, a, right), end)
-        loop.next = following(b, loop.carry, extents)
+        _entry(b, table, blk, axes.entry(b, loop.carry), end)
+        loop.next = axes.following(b, loop.carry)
 
 
 def _entry(
@@ -135,14 +127,3 @@ def _entry(
 def blocks_along(b: Builder, size: Value) -> Value:
     """The number of units along an axis."""
     return b.binary("udiv", b.add(size, b.i64(SIDE - 1)), b.i64(SIDE))
-
-
-def following(b: Builder, indices: list[Value], extents: list[Value]) -> list[Value]:
-    """The indices of the next batch entry."""
-    carry, out = b.i64(1), list[Value]()
-    for index, extent in zip(reversed(indices), reversed(extents), strict=True):
-        moved = b.add(index, carry)
-        full = b.icmp("eq", moved, extent)
-        out.insert(0, b.select(full, b.i64(0), moved))
-        carry = b.select(full, b.i64(1), b.i64(0))
-    return out

@@ -12,10 +12,11 @@ from symgraph.sizes import Dim, floordiv
 
 from ..builder import Builder, Module, Value
 from . import abi
+from .batch import batch_of
 from .blocking import Blocking
-from .lanes import at, minimum
+from .lanes import minimum
 from .product import Table
-from .small import SIDE, blocks_along, following
+from .small import SIDE, blocks_along
 
 __all__ = ["SIDE", "emit_units", "units"]
 
@@ -60,21 +61,14 @@ def _entries(
     """
     args, begin = b.args[:2]
     down, each, stop = counts
-    places = [table.pointer(p) for p in (abi.C, abi.A, abi.B)]
-    firsts = (abi.C_BATCH, abi.A_BATCH, abi.B_BATCH)
-    strides = [[table.integer(first + i) for i in range(abi.BATCH_AXES)] for first in firsts]
-    extents = [table.integer(abi.BATCH_EXTENT + i) for i in range(abi.BATCH_AXES)]
-    first, *indices = _begin(b, begin, each, extents)
+    axes = batch_of(table, blk)
+    first, *indices = _begin(b, begin, each, axes.extents)
     with b.loop(first, stop, each, indices) as loop:
-        c, a, right = (
-            at(b, place, *zip(loop.carry, by, strict=True), element=blk.storage)
-            for place, by in zip(places, strides, strict=True)
-        )
         low = b.intrinsic("llvm.smax", b.sub(begin, loop.index), b.i64(0))
         high = minimum(b, b.sub(stop, loop.index), each)
         whole = b.icmp("eq", b.sub(high, low), each)
-        _entry(b, table, whole, (down, low, high), [args, c, a, right], one)
-        loop.next = following(b, loop.carry, extents)
+        _entry(b, table, whole, (down, low, high), [args, *axes.entry(b, loop.carry)], one)
+        loop.next = axes.following(b, loop.carry)
 
 
 def _entry(

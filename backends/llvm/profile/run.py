@@ -120,7 +120,6 @@ def profile(
     make: Callable[[Program], Any],
     arguments: Sequence[Any],
     sizes: Mapping[Atom, int],
-    threads: int,
     rounds: int,
 ) -> Profile:
     """Call the program ``rounds`` times with a clock around every kernel.
@@ -137,7 +136,7 @@ def profile(
         spent = _measure(timed, arguments, ticks, rounds)
     rows = [_row(k, call, float(spent[k]), sizes) for k, call in calls.items()]
     rows.sort(key=lambda row: -row.seconds)
-    return Profile(name, threads, rounds, statistics.median(whole), tuple(rows), peaks())
+    return Profile(name, program.threads, rounds, statistics.median(whole), tuple(rows), peaks())
 
 
 def _row(step: int, call: Call, seconds: float, sizes: Mapping[Atom, int]) -> KernelProfile:

@@ -142,7 +142,7 @@ def test_machine_code_lives_as_long_as_the_function(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(kernels, "_known", OrderedDict())
     x = sg.vector("x")
     f: Any = sg.function([x], sg.exp(x) * 123.25)
-    libraries = list({id(code): code for code in f._keep}.values())
+    libraries = list({id(code): code for code in f._assembly.program.code}.values())
     want = f(np.ones(2)).tolist()
     vars(f).clear()
     kernels._known.clear()

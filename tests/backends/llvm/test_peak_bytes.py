@@ -150,3 +150,9 @@ def test_the_reference_backend_plans_nothing() -> None:
     f.release()
     with pytest.raises(UnsupportedError, match="does not plan its memory"):
         f.peak_bytes(np.ones(3))
+
+
+def test_a_checked_function_with_shared_variables_knows_its_bytes() -> None:
+    x, w = sg.vector("x", shape="n"), sg.shared(np.ones(3))
+    f = sg.function([x], sg.sum(x) * w, check_finite=True)
+    assert f.peak_bytes(np.ones(5)) == f.peak_bytes(n=5) > 0

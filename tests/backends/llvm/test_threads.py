@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from at_once import at_once
 
 import symgraph as sg
 from symgraph.backends.llvm.c_function import slot_values
@@ -16,7 +16,6 @@ from symgraph.backends.llvm.compile import LLVMFunction
 from symgraph.backends.llvm.runtime import layout
 from symgraph.backends.llvm.runtime.program import Pointer
 
-LIMIT = 120.0  # seconds that nothing here takes
 THREADS = (1, 2, 3, 4)
 Array = np.ndarray[Any, Any]
 
@@ -25,24 +24,6 @@ Array = np.ndarray[Any, Any]
 def small_work_is_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every call of this module run without the GIL."""
     monkeypatch.setattr(layout, "long_work", lambda threads: 0)
-
-
-def at_once(*work: Callable[[], None]) -> None:
-    """Run all in threads of their own; fails where one raises or does not end."""
-    failures: list[BaseException] = []
-
-    def guarded(one: Callable[[], None]) -> None:
-        try:
-            one()
-        except BaseException as failure:
-            failures.append(failure)
-
-    threads = [threading.Thread(target=guarded, args=(one,), daemon=True) for one in work]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(LIMIT)
-    assert not any(thread.is_alive() for thread in threads) and not failures, failures
 
 
 def elementwise() -> tuple[list[Any], Any, list[Array]]:

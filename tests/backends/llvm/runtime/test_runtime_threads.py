@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from at_once import at_once
 from range_kernels import (
     LONG,
     compiled,
@@ -38,24 +39,7 @@ from symgraph.cell import SharedCell, holding
 
 HERE = Path(__file__).parent
 LIMIT = 60.0  # seconds that nothing here takes
-
-
-def in_threads(*work: Callable[[], Any]) -> None:
-    """Run all at once; fails where one raises or does not end."""
-    failures: list[BaseException] = []
-
-    def guarded(one: Callable[[], Any]) -> None:
-        try:
-            one()
-        except BaseException as failure:
-            failures.append(failure)
-
-    threads = [threading.Thread(target=guarded, args=(one,), daemon=True) for one in work]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(LIMIT)
-    assert not any(thread.is_alive() for thread in threads) and not failures, failures
+in_threads = functools.partial(at_once, limit=LIMIT)
 
 
 def repeat(times: int, one: Callable[[], Any]) -> Callable[[], None]:
@@ -228,7 +212,7 @@ def test_workers_hear_of_faults() -> None:
         assert not faults
 
 
-def test_copies_of_a_program_are_as_many_as_calls_at_once() -> None:
+def test_copies_of_a_program_are_as_many_as_calls_in_threads() -> None:
     """Nothing grows with the number of calls."""
     f, x = ranged(square, 2), np.arange(5000, dtype=F4)
     call = repeat(100, lambda: f(x))
