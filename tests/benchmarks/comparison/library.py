@@ -24,10 +24,11 @@ TITLES: dict[str, str] = {
     "numba": "Numba",
     "casadi": "CasADi",
     "onnxruntime": "ONNX Runtime",
+    "tinygrad": "tinygrad",
 }
 
 #: Those that do few of the cases: the fastest of them shares one column.
-OTHERS = ("numba", "casadi", "onnxruntime")
+OTHERS = ("numba", "casadi", "onnxruntime", "tinygrad")
 
 
 class NotWritten(Exception):

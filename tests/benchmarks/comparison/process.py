@@ -31,6 +31,7 @@ def environment(cache: str) -> dict[str, str]:
     kept["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     kept["PYTENSOR_FLAGS"] = f"base_compiledir={cache}/pytensor"
     kept["NUMBA_CACHE_DIR"] = f"{cache}/numba"
+    kept["CACHEDB"], kept["DEV"] = f"{cache}/tinygrad.db", "CPU"
     kept["SYMGRAPH_CACHE_DIR"] = f"{cache}/symgraph"
     kept["JAX_COMPILATION_CACHE_DIR"] = f"{cache}/jax"
     kept["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
