@@ -28,7 +28,7 @@ from symgraph.tensor import Tensor, describe, leaf
 from symgraph.types import TupleType, shape_text
 
 __all__ = [
-    "Cotangent", "active_nodes", "bprop", "build_grad", "transpose_linear",
+    "Cotangent", "active_nodes", "bprop", "build_grad", "grad_table", "transpose_linear",
 ]  # fmt: skip
 
 
@@ -44,12 +44,10 @@ def active_nodes(
     active = set(targets)
     blocked = set(constants)
     for node in graph.nodes:
-        if node in active or node in blocked or node.op is elementwise.stop_gradient:
+        if active.isdisjoint(node.inputs):
             continue
-        for i in node.inputs:
-            if i in active:
-                active.add(node)
-                break
+        if node not in blocked and node.op is not elementwise.stop_gradient:
+            active.add(node)
     return active
 
 
@@ -65,6 +63,18 @@ def build_grad(
     that was reached, targets and intermediate nodes alike: a tensor of the node's shape and dtype,
     or the reason why the derivative is undefined. A target that is missing is not connected to z.
     """
+    table = grad_table(graph, z, targets, consider_constant)
+    graph.append(g for g in table.values() if isinstance(g, Tensor))
+    return table
+
+
+def grad_table(
+    graph: Graph,
+    z: Tensor | Mapping[Tensor, Tensor],
+    targets: Iterable[Tensor],
+    consider_constant: Iterable[Tensor] = (),
+) -> dict[Tensor, Tensor | Undefined]:
+    """The table of :func:`build_grad`; ``graph`` gets the targets, but not the derivatives."""
     targets = list(targets)
     seeds = dict(z) if isinstance(z, Mapping) else {z: _one(z)}
     graph.append([*seeds, *targets, *seeds.values()])
@@ -83,11 +93,10 @@ def build_grad(
             )
             if not isinstance(node.type, TupleType):
                 table[node] = total.value if isinstance(total, Cotangent) else total
-            if node in constants or not any(i in active for i in node.inputs):
+            if node in constants or active.isdisjoint(node.inputs):
                 continue
             for source, part in _contributions(node, total, active, tame):
                 arriving.setdefault(source, []).append(part)
-    graph.append(g for g in table.values() if isinstance(g, Tensor))
     return table
 
 
@@ -245,7 +254,7 @@ def transpose_linear(
         if isinstance(expression, Tensor) and g is not None:
             seeds[expression] = f.add(seeds[expression], g) if expression in seeds else g
     given = list(leaves_)
-    table = build_grad(Graph([*seeds]), seeds, [x for x in given if x is not None])
+    table = grad_table(Graph([*seeds]), seeds, [x for x in given if x is not None])
     return tuple([None if x is None else table.get(x) for x in given])
 
 
@@ -288,8 +297,10 @@ def _shrink(g: Cotangent, x: Tensor) -> Cotangent:
     """The cotangent of an input that was stretched to the node's shape: summed back."""
     value = unbroadcast(g.value, x)
     mask = g.mask
-    if mask is None or value is g.value:
-        return Cotangent(value, mask)
+    if value is g.value:
+        return g
+    if mask is None:
+        return Cotangent(value)
 
     def live(elements: Tensor) -> Tensor:
         return f.greater(unbroadcast(indicator(elements, g.value), x), 0)

@@ -14,7 +14,7 @@ from symgraph.op import Undefined
 from symgraph.ops import leaves
 from symgraph.ops.elementwise import stop_gradient
 from symgraph.origins import Derived, deriving
-from symgraph.passes.build_grad import build_grad
+from symgraph.passes.build_grad import grad_table
 from symgraph.passes.build_jvp import build_jvp
 from symgraph.passes.derivatives.forms import zeros_of
 from symgraph.passes.rebuild import substitute
@@ -196,7 +196,7 @@ def _reverse(
     seeds: dict[Tensor, Tensor] = {}
     for root, (_, g) in zip(better, pairs, strict=True):  # roots may coincide: their cotangents add
         seeds[root] = f.add(seeds[root], g) if root in seeds else g
-    table = build_grad(Graph([*seeds]), seeds, targets, constants)
+    table = grad_table(Graph([*seeds]), seeds, targets, constants)
     linked: set[Tensor] = set()
     if any(t not in table for t in targets):
         linked = influences(roots, constants)
@@ -211,11 +211,32 @@ def constants_of(roots: Sequence[Tensor], results: Sequence[Tensor | None]) -> l
     expression that has nothing to do with the variable. Such a constant is a node of its own, whose
     origin is the root.
     """
-    fixed: set[Tensor] = set()
-    for node in topological([r for r in results if r is not None]):
-        if node.op not in VARIABLES and all(i in fixed for i in node.inputs):
-            fixed.add(node)
-    return [_own(y, r) if r in fixed else r for y, r in zip(roots, results, strict=True)]
+    known: dict[Tensor, bool] = {}
+    return [
+        _own(y, r) if r is not None and _is_fixed(r, known) else r
+        for y, r in zip(roots, results, strict=True)
+    ]
+
+
+def _is_fixed(result: Tensor, known: dict[Tensor, bool]) -> bool:
+    """Whether no variable is below a node; ``known`` is kept. The search ends at the first one."""
+    below: Tensor | None
+    path = [(result, iter(result.inputs))]
+    while path and result not in known:
+        node, inputs = path[-1]
+        for below in inputs:
+            if not known.get(below):
+                break
+        else:
+            below = None
+        if node.op in VARIABLES or below in known:
+            known.update([(n, False) for n, _ in path])
+        elif below is not None:
+            path.append((below, iter(below.inputs)))
+        else:
+            known[node] = True
+            path.pop()
+    return known[result]
 
 
 def _own(root: Tensor, result: Tensor | None) -> Tensor | None:

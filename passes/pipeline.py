@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from symgraph.passes.canonicalise import canonicalise
 from symgraph.passes.erase_markers import erase_markers
 from symgraph.passes.relax import relax
 from symgraph.passes.remove_dead import remove_dead
-from symgraph.passes.rules.engine import RuleSet, rewrite_graph
+from symgraph.passes.rules.engine import RuleSet, built_in, rewrite_graph
 from symgraph.passes.rules.rule import EXACT, STABILISING
 from symgraph.passes.specialise import specialise
 from symgraph.passes.stabilise import stabilise
@@ -26,6 +27,7 @@ __all__ = [
     "Pass",
     "Pipeline",
     "pipeline_of",
+    "pipeline_text",
     "resolve_pipeline",
     "run_passes",
 ]
@@ -100,6 +102,24 @@ def resolve_pipeline(passes: Any) -> Pipeline:
             f"passes={passes!r} is not a pipeline's name or a tuple of passes or a set of rules"
         )
     return tuple(passes)
+
+
+def pipeline_text(pipeline: Pipeline) -> str | None:
+    """What the passes do, by name; None if a pass or rule is not one of ours."""
+    names = [_pass_text(step) for step in pipeline]
+    known = [name for name in names if name is not None]
+    return " ".join(known) if len(known) == len(names) else None
+
+
+def _pass_text(step: Pass) -> str | None:
+    if isinstance(step, ApplyRules):
+        rules, ours = step.rules, built_in()
+        if any(rule is not ours.get(rule.name) for rule in rules):
+            return None
+        return f"{step.__name__}({rules.relaxed} {' '.join(rule.name for rule in rules)})"
+    module, name = getattr(step, "__module__", None) or "", getattr(step, "__name__", "")
+    is_ours = module.startswith("symgraph.passes.")
+    return name if is_ours and vars(sys.modules[module]).get(name) is step else None
 
 
 def run_passes(

@@ -14,7 +14,7 @@ from symgraph.origins import UserLine, root_line
 from symgraph.printer import brief, explicit
 from symgraph.tensor import Tensor
 
-__all__ = ["Rewrite", "Rewrites", "record", "recording"]
+__all__ = ["Rewrite", "Rewrites", "count_warning", "record", "recording", "warnings_given"]
 
 #: A table of more rewrites than this shows the first ones and counts the others.
 ROWS = 100
@@ -145,6 +145,7 @@ def _is_at(found: UserLine | None, wanted: str | int | UserLine) -> bool:
 
 class _State(threading.local):
     log: list[Rewrite] | None = None
+    warnings: int = 0
 
 
 _state = _State()
@@ -166,3 +167,13 @@ def record(rewrites: Iterable[Rewrite]) -> None:
     """Hand the rewrites of a pass to whoever is recording."""
     if _state.log is not None:
         _state.log.extend(rewrites)
+
+
+def count_warning() -> None:
+    """A pass has warned the user."""
+    _state.warnings += 1
+
+
+def warnings_given() -> int:
+    """How often passes have warned in this thread: what warned is not kept as if it were sound."""
+    return _state.warnings

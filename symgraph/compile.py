@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,9 +14,11 @@ from symgraph.functions import SharedVariable, as_tensor, broadcast_to
 from symgraph.functions.variables import cast
 from symgraph.graph import Graph, topological
 from symgraph.ops import leaves
-from symgraph.passes.pipeline import Pipeline, resolve_pipeline, run_passes
+from symgraph.origins import Origin, current_origin, with_origin
+from symgraph.passes.pipeline import Pipeline, pipeline_text, resolve_pipeline, run_passes
 from symgraph.passes.rebuild import substitute
 from symgraph.passes.rules.ruleset import RuleSet
+from symgraph.passes.trace import Rewrite, warnings_given
 from symgraph.program import Function, Signature
 from symgraph.sizes import differ
 from symgraph.tensor import Tensor, describe, private_table
@@ -87,9 +90,42 @@ def _compiled(
     original = Graph(roots, declared)
     _check_reachable(original, declared)
     signature = Signature(name or "f", declared, len(results), form, keys, tuple(changed))
+    if backend == "llvm" and not options["check_finite"]:
+        return _cached(signature, original, pipeline, options)
     graph, rewrites = run_passes(original, pipeline)
     program: Function = _backend(backend)(signature, graph, original, rewrites, options)
     return program
+
+
+def _cached(
+    signature: Signature, original: Graph, pipeline: Pipeline, options: dict[str, Any]
+) -> Function:
+    """The native function: from the cache of programs, or compiled and left there."""
+    from symgraph.backends.llvm import program_cache
+
+    passes = pipeline_text(pipeline)
+    ticket = None
+    if passes is not None:
+        ticket = program_cache.ticket_of(signature, original, passes, options["threads"])
+    if ticket is not None:
+        later = functools.partial(_passed_again, original, pipeline, current_origin())
+        known = program_cache.recall(ticket, signature, original, later, options)
+        if known is not None:
+            return known
+    warned = warnings_given()
+    graph, rewrites = run_passes(original, pipeline)
+    made: Function = _backend("llvm")(signature, graph, original, rewrites, options)
+    if ticket is not None and warnings_given() == warned:
+        program_cache.keep(ticket, made)
+    return made
+
+
+def _passed_again(
+    original: Graph, pipeline: Pipeline, origin: Origin | None
+) -> tuple[Graph, list[Rewrite]]:
+    """What the passes make of a graph, as if they had run where its function was made."""
+    with paused_collection(), with_origin(origin):
+        return run_passes(original, pipeline)
 
 
 def _backend(name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Sequence
+from typing import Any
 
 from symgraph.errors import GraphError
 from symgraph.op import Op
@@ -20,24 +21,23 @@ def topological(outputs: Iterable[Tensor], known: Container[Tensor] = ()) -> lis
     """
     order: list[Tensor] = []
     seen: set[Tensor] = set()
-    stack: list[Tensor] = []
+    stack: list[Any] = []
     for root in outputs:
-        if root not in known:
-            stack.append(root)
+        stack.append(root)
         while stack:
-            node = stack[-1]
-            if node in seen:
-                stack.pop()
+            node = stack.pop()
+            if node is None:  # all that the next one needs has been walked through
+                node = stack.pop()
+            elif node in seen or node in known:
                 continue
-            inputs = node.inputs + node.after if node.after else node.inputs
-            waiting = [i for i in inputs if i not in seen and i not in known]
-            if waiting:
-                waiting.reverse()
-                stack += waiting
             else:
-                stack.pop()
-                seen.add(node)
-                order.append(node)
+                inputs = node.inputs + node.after if node.after else node.inputs
+                if not seen.issuperset(inputs):
+                    stack += (node, None)
+                    stack += inputs[::-1]
+                    continue
+            seen.add(node)
+            order.append(node)
     return order
 
 
@@ -51,6 +51,7 @@ class Graph:
 
     ``nodes`` is in topological order. ``get_operation``, ``get_inputs`` and ``get_consumers`` are
     the subroutines of section 6.5.6. ``equations`` are pairs of sizes that must agree when called.
+    Whoever has just walked the outputs gives what :func:`topological` found as ``nodes``.
 
     >>> import symgraph as sg
     >>> A, B = sg.matrix("A"), sg.matrix("B")
@@ -65,6 +66,7 @@ class Graph:
         outputs: Iterable[Tensor],
         inputs: Sequence[Tensor] | None = None,
         equations: Iterable[tuple[Dim, Dim]] = (),
+        nodes: Sequence[Tensor] | None = None,
     ) -> None:
         self.outputs: tuple[Tensor, ...] = tuple(outputs)
         self._given = None if inputs is None else tuple(inputs)
@@ -73,7 +75,7 @@ class Graph:
         self._consumers: dict[Tensor, list[Tensor]] = {}
         self._indexed = 0
         self.equations: dict[tuple[Dim, Dim], Tensor | None] = dict.fromkeys(equations)
-        self.append(self.outputs)
+        self._add(topological(self.outputs) if nodes is None else nodes)
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
@@ -84,7 +86,9 @@ class Graph:
 
     def append(self, outputs: Iterable[Tensor]) -> None:
         """Add variables and all they depend on; nothing is ever removed."""
-        new = topological(outputs, self._present)
+        self._add(topological(outputs, self._present))
+
+    def _add(self, new: Sequence[Tensor]) -> None:
         self._present.update(new)
         self.nodes += new
         for node in new:

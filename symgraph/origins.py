@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any
@@ -30,7 +29,7 @@ _ROOTS = tuple(
         [_HERE] + [os.path.realpath(_HERE + sub) + os.sep for sub in ("", "passes", "backends")]
     )
 )
-_inside: dict[CodeType, bool] = {}
+_inside: dict[str, bool] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,21 +82,22 @@ class _State(threading.local):
 _state = _State()
 
 
-def _is_ours(code: CodeType) -> bool:
-    ours = _inside.get(code)
-    if ours is None:
-        path = os.path.realpath(code.co_filename)
-        ours = path.startswith(_ROOTS) or code.co_filename.startswith(_ROOTS)
-        _inside[code] = ours
+def _is_ours(filename: str) -> bool:
+    ours = filename.startswith(_ROOTS) or os.path.realpath(filename).startswith(_ROOTS)
+    _inside[filename] = ours
     return ours
 
 
 def user_line() -> UserLine | None:
-    """The innermost line outside this package, or None at the bottom of the stack."""
-    frame: FrameType | None = sys._getframe(1)
+    """The innermost line outside this package, or None at the bottom of the stack.
+
+    For :func:`current_origin`, which what makes a node calls.
+    """
+    frame: FrameType | None = sys._getframe(2)  # current_origin and what asks it are ours
     while frame is not None:
         code = frame.f_code
-        if not (_inside.get(code) or _is_ours(code)):
+        ours = _inside.get(code.co_filename)
+        if not (_is_ours(code.co_filename) if ours is None else ours):
             return UserLine(code, frame.f_lasti)
         frame = frame.f_back
     return None
@@ -106,9 +106,9 @@ def user_line() -> UserLine | None:
 def current_origin() -> Origin | None:
     """The origin that a node made now should carry."""
     origin = _state.origin
-    if isinstance(origin, Attempt):
-        return Derived(origin.source, origin.how)
-    return origin or user_line()
+    if origin is None:
+        return user_line()
+    return Derived(origin.source, origin.how) if isinstance(origin, Attempt) else origin
 
 
 def set_origin(origin: Origin | Attempt | None) -> Origin | Attempt | None:
@@ -118,22 +118,29 @@ def set_origin(origin: Origin | Attempt | None) -> Origin | Attempt | None:
     return before
 
 
-@contextmanager
-def with_origin(origin: Origin | None) -> Iterator[None]:
+class _Carried:
+    """Inside, nodes carry an origin; a class, since this is entered for every node."""
+
+    __slots__ = ("before", "origin")
+
+    def __init__(self, origin: Origin | None) -> None:
+        self.origin = origin
+
+    def __enter__(self) -> None:
+        self.before = set_origin(self.origin)
+
+    def __exit__(self, *error: object) -> None:
+        set_origin(self.before)
+
+
+def with_origin(origin: Origin | None) -> AbstractContextManager[None]:
     """Nodes made inside carry this origin."""
-    before = _state.origin
-    _state.origin = origin
-    try:
-        yield
-    finally:
-        _state.origin = before
+    return _Carried(origin)
 
 
-@contextmanager
-def deriving(source: Any, how: str) -> Iterator[None]:
+def deriving(source: Any, how: str) -> AbstractContextManager[None]:
     """Nodes made inside derive from ``source`` by ``how``."""
-    with with_origin(Derived(source, how)):
-        yield
+    return _Carried(Derived(source, how))
 
 
 def root_line(origin: Origin | None) -> UserLine | None:

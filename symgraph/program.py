@@ -98,7 +98,11 @@ class Function:
 
     def __repr__(self) -> str:
         names = ", ".join(i.name or f"#{k}" for k, i in enumerate(self.signature.inputs))
-        return f"<symgraph function {self.name}({names}), {len(self.graph)} nodes>"
+        return f"<symgraph function {self.name}({names}), {self._size()} nodes>"
+
+    def _size(self) -> int:
+        """How many nodes the graph has."""
+        return len(self.graph)
 
     def __str__(self) -> str:
         from symgraph.printer import print_function

@@ -6,7 +6,7 @@ import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -25,12 +25,14 @@ __all__ = [
     "describe",
     "is_outdated",
     "leaf",
+    "leaf_of",
     "node_key",
     "private_table",
     "reapply",
 ]
 
 Attrs = tuple[tuple[str, Any], ...]
+Made = TypeVar("Made", bound=Tensor)
 _NO_ATTRS: Mapping[str, Any] = {}
 
 
@@ -39,10 +41,23 @@ class _Tables(threading.local):
     private_births: dict[Atom, Tensor] | None = None
 
 
+class _Entry(weakref.ref[Tensor]):
+    """A node in the shared table, which does not keep it alive."""
+
+    __slots__ = ("key",)
+    key: Any
+
+
 _tables = _Tables()
 _births: weakref.WeakValueDictionary[Atom, Tensor] = weakref.WeakValueDictionary()
-_shared: weakref.WeakValueDictionary[Any, Tensor] = weakref.WeakValueDictionary()
+_shared: dict[Any, _Entry] = {}
 _lock = threading.Lock()
+
+
+def _forget(entry: _Entry, table: dict[Any, _Entry] = _shared) -> None:
+    """The node of an entry is gone; the table is an argument since it outlives this module."""
+    if table.get(entry.key) is entry:
+        table.pop(entry.key, None)
 
 
 @contextmanager
@@ -50,8 +65,8 @@ def private_table(nodes: Sequence[Tensor] = ()) -> Iterator[None]:
     """Inside, nodes intern in a table of their own that starts with ``nodes`` and is then
     dropped."""
     before = _tables.private, _tables.private_births
-    _tables.private = {node_key(n): n for n in nodes if n.inputs or n.attrs}
-    _tables.private_births = {a: n for n in nodes for a in _born(n.attrs)}
+    _tables.private = {n.key or node_key(n): n for n in nodes if n.inputs or n.attrs}
+    _tables.private_births = {a: n for n in nodes if "count" in n.attrs for a in _born(n.attrs)}
     try:
         yield
     finally:
@@ -60,17 +75,22 @@ def private_table(nodes: Sequence[Tensor] = ()) -> Iterator[None]:
 
 def attribute_key(value: Any) -> Any:
     """An attribute as a dictionary key that tells types and bits apart (True, 1, 1.0, -0.0)."""
+    if isinstance(value, tuple):
+        plain = _PLAIN.issuperset(map(type, value))
+        return value if plain else tuple([attribute_key(v) for v in value])
     if isinstance(value, np.ndarray):
         if value.size > 64:
             return (id(value),)
         return (value.dtype.str, value.shape, value.tobytes())
-    if isinstance(value, tuple):
-        return tuple(attribute_key(v) for v in value)
     if isinstance(value, float):
         return ("float", value.hex())
     if isinstance(value, bool):
         return ("bool", value)
     return value
+
+
+#: types whose values are equal only where they are the same
+_PLAIN = frozenset((int, str, Size))
 
 
 def node_key(x: Tensor) -> Any:
@@ -79,10 +99,9 @@ def node_key(x: Tensor) -> Any:
 
 
 def _key(op: Op, inputs: tuple[Tensor, ...], attrs: Attrs) -> Any:
-    ids = tuple([id(i) for i in inputs])
     if not attrs:
-        return (op, ids)
-    return (op, ids, tuple([(k, attribute_key(v)) for k, v in attrs]))
+        return (op, *map(id, inputs))
+    return (op, *map(id, inputs), tuple([(k, attribute_key(v)) for k, v in attrs]))
 
 
 def apply(op: Op, inputs: tuple[Tensor, ...] = (), attrs: Attrs = ()) -> Tensor:
@@ -101,7 +120,7 @@ def apply(op: Op, inputs: tuple[Tensor, ...] = (), attrs: Attrs = ()) -> Tensor:
         type_ = op.infer(tuple([i.type for i in inputs]), mapping, equations)
     except SymgraphError as error:
         raise type(error)(f"{error}{_where(inputs)}") from None
-    return _interned(key, _new(op, inputs, mapping, type_, None, tuple(equations)))
+    return _interned(_new(Tensor, key, op, inputs, mapping, type_, None, tuple(equations)))
 
 
 def reapply(node: Tensor, inputs: tuple[Tensor, ...], origin: Origin) -> Tensor:
@@ -112,43 +131,65 @@ def reapply(node: Tensor, inputs: tuple[Tensor, ...], origin: Origin) -> Tensor:
     Raises:
         SymgraphError: the inputs do not fit the operation.
     """
-    attrs = tuple(node.attrs.items()) if node.attrs else ()
-    if node.equations or not all(map(_same_type, inputs, node.inputs)):
+    if node.equations or not _same_types(inputs, node.inputs):
         with with_origin(origin):
-            return apply(node.op, inputs, attrs)
-    key = _key(node.op, inputs, attrs)
+            return apply(node.op, inputs, tuple(node.attrs.items()))
+    of_attributes = (node.key[-1],) if node.attrs else ()
+    key = (node.op, *map(id, inputs), *of_attributes)
     found = _existing(key)
     if found is not None:
         return found
-    return _interned(key, _new(node.op, inputs, node.attrs, node.type, None, (), origin))
+    return _interned(_new(Tensor, key, node.op, inputs, node.attrs, node.type, None, (), origin))
 
 
-def _same_type(x: Tensor, y: Tensor) -> bool:
-    return bool(x.type is y.type or x.type == y.type)
+def _same_types(xs: tuple[Tensor, ...], ys: tuple[Tensor, ...]) -> bool:
+    for x, y in zip(xs, ys, strict=True):
+        if x is not y and x.type is not y.type and x.type != y.type:
+            return False
+    return True
 
 
 def _existing(key: Any) -> Tensor | None:
     """The node of that key, if there is one whose sizes are up to date."""
     private = _tables.private
-    found = private.get(key) if private is not None else _shared.get(key)
-    return None if found is None or is_outdated(found) else found
+    if private is not None:
+        found = private.get(key)
+    else:
+        entry = _shared.get(key)
+        found = entry() if entry is not None else None
+    return None if found is None or (found.after and is_outdated(found)) else found
 
 
-def _interned(key: Any, node: Tensor) -> Tensor:
-    private = _tables.private
+def _interned(node: Tensor) -> Tensor:
+    """The node, or the one of that key that another thread has made in the meantime."""
+    key, private = node.key, _tables.private
     if private is not None:
         private[key] = node
         return node
+    entry = _Entry(node, _forget)
+    entry.key = key
     with _lock:
-        return _shared.setdefault(key, node)
+        before = _shared.get(key)
+        found = before() if before is not None else None
+        if found is not None:
+            return found
+        _shared[key] = entry
+    return node
 
 
 def leaf(op: Op, attrs: Mapping[str, Any], type_: Type, name: str | None) -> Tensor:
-    """A node with an identity of its own: an input, a shared variable, a large constant."""
-    return _new(op, (), attrs, type_, name, ())
+    """A node with an identity of its own: an input, a large constant."""
+    return _new(Tensor, None, op, (), attrs, type_, name, ())
+
+
+def leaf_of(kind: type[Made], op: Op, type_: Type, name: str | None) -> Made:
+    """A node with an identity of its own that is an instance of ``kind``: a shared variable."""
+    return _new(kind, None, op, (), {}, type_, name, ())
 
 
 def _new(
+    kind: type[Made],
+    key: Any,
     op: Op,
     inputs: tuple[Tensor, ...],
     attrs: Mapping[str, Any],
@@ -156,13 +197,13 @@ def _new(
     name: str | None,
     equations: tuple[tuple[Dim, Dim], ...],
     origin: Origin | None = None,
-) -> Tensor:
-    node = object.__new__(Tensor)
-    node.op, node.inputs, node.attrs, node.type = op, inputs, attrs, type_
+) -> Made:
+    node = object.__new__(kind)
+    node.key, node.op, node.inputs, node.attrs, node.type = key, op, inputs, attrs, type_
     node.name, node.equations = name, equations
     node.origin = current_origin() if origin is None else origin
     node.after = _births_before(type_, attrs) if type(type_) is TensorType else ()
-    for atom in _born(attrs):
+    for atom in _born(attrs) if "count" in attrs else ():
         (_births if _tables.private_births is None else _tables.private_births)[atom] = node
     return node
 

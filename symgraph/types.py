@@ -193,14 +193,14 @@ def broadcast_shapes(
         ShapeError: two sizes of one axis can never be equal.
     """
     first = shapes[0]
-    if all(s == first for s in shapes):
+    if shapes.count(first) == len(shapes):
         return first
     rank = max(map(len, shapes))
     out: list[Dim] = []
     for axis in range(-rank, 0):
         dim: Dim = 1
         for s in shapes:
-            if len(s) >= -axis:
+            if len(s) >= -axis and s[axis] is not dim:
                 met = broadcast_dims(dim, s[axis], equations)
                 if met is None:
                     spelled = " and ".join(map(shape_text, shapes))

@@ -39,7 +39,8 @@ class Tensor:
     """
 
     __slots__ = (
-        "__weakref__", "after", "attrs", "equations", "inputs", "name", "op", "origin", "type"
+        "__weakref__", "after", "attrs", "equations", "inputs", "key", "name", "op", "origin",
+        "type",
     )  # fmt: skip
 
     op: Op
@@ -51,6 +52,8 @@ class Tensor:
     equations: tuple[tuple[Dim, Dim], ...]
     #: nodes that are no inputs but must run first: they find out a size this node's type depends on
     after: tuple[Tensor, ...]
+    #: what makes two nodes one; None where a node has an identity of its own
+    key: Any
 
     __array_priority__ = 1000
 
@@ -59,23 +62,32 @@ class Tensor:
     @property
     def dtype(self) -> DType:
         """The element type."""
-        found = self.type
-        return found.dtype if isinstance(found, TensorType) else self._array_type().dtype
+        try:
+            dtype: DType = self.type.dtype
+        except AttributeError:
+            raise self._has_several() from None
+        return dtype
 
     @property
     def shape(self) -> tuple[Any, ...]:
         """The extents: Python ints where static, sizes where only known when called."""
-        found = self.type
-        return found.shape if isinstance(found, TensorType) else self._array_type().shape
+        try:
+            shape: tuple[Any, ...] = self.type.shape
+        except AttributeError:
+            raise self._has_several() from None
+        return shape
 
     @property
     def ndim(self) -> int:
-        return len(self._array_type().shape)
+        try:
+            return len(self.type.shape)
+        except AttributeError:
+            raise self._has_several() from None
 
     @property
     def size(self) -> Any:
         """The number of elements, an int or a size."""
-        return product(self._array_type().shape)
+        return product(self.shape)
 
     @property
     def T(self) -> Tensor:
@@ -95,7 +107,10 @@ class Tensor:
     def _array_type(self) -> TensorType:
         if isinstance(self.type, TensorType):
             return self.type
-        raise UsageError(f"{describe(self)} has several results; take one with [0], [1], ...")
+        raise self._has_several()
+
+    def _has_several(self) -> UsageError:
+        return UsageError(f"{describe(self)} has several results; take one with [0], [1], ...")
 
     def _call(self, name: str, *args: Any, **kwargs: Any) -> Tensor:
         out: Tensor = getattr(_fn.module, name)(self, *args, **kwargs)

@@ -28,6 +28,7 @@ LAYERS = (
     ("symgraph.tensor",),
     ("symgraph.graph",),
     ("symgraph.functions",),
+    ("symgraph.canonical",),
     ("symgraph.names", "symgraph.spelling", "symgraph.printer", "symgraph.verify"),
     ("symgraph.layout", "symgraph.drawing", "symgraph.views", "symgraph.latex"),
     ("symgraph.passes",),

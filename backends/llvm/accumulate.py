@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from symgraph.backends.llvm import extremes
 from symgraph.backends.llvm import reduction as red
 from symgraph.backends.llvm.builder import Builder, Value, lanes_of, scalar_of, vector_type
 from symgraph.backends.llvm.loops import Nest
@@ -34,6 +35,10 @@ class Host(Protocol):
     lanes: int
     inner_vector: bool
 
+    def is_block(self) -> bool | None: ...
+
+    def fits_block(self) -> Value: ...
+
     def number(self, size: int | str) -> Value: ...
 
     def as_lanes(self, v: Value, lanes: int) -> Value: ...
@@ -55,7 +60,7 @@ class Accumulators:
         self.e, self.reductions = e, reductions
         self.ops = [n.op for k in reductions if (n := e.nest.items[k].node) is not None]
         self.dtypes = [e.nest.items[e.nest.items[k].args[0]].dtype for k in reductions]
-        self.compensates = any(
+        self.compensates = e.is_block() is not True and any(
             red.is_compensated(op, d) for op, d in zip(self.ops, self.dtypes, strict=True)
         )
         self.ordered = any(
@@ -71,13 +76,17 @@ class Accumulators:
                 out.append(b.const(type_, 0))
             elif red.is_position(op):
                 out.append(b.const(vector_type("i64", lanes), 0))
+                if dtype.kind == "f":
+                    out.append(extremes.unseen(b, type_))
+            elif red.is_extreme(op, dtype):
+                out += extremes.masks(b, op, type_, self.e.inner_vector)
         return out
 
     def _slots(self) -> Iterator[tuple[int, Op, DType, int]]:
         at = 0
         for k, op, dtype in zip(self.reductions, self.ops, self.dtypes, strict=True):
             yield k, op, dtype, at
-            at += 2 if red.is_compensated(op, dtype) or red.is_position(op) else 1
+            at += red.carries(op, dtype)
 
     def open_block(self, carried: list[Value]) -> list[Value]:
         """Carried values inside a block: compensated sums restart from zero."""
@@ -102,9 +111,15 @@ class Accumulators:
                 high, low = red.two_sum(b, before[at], before[at + 1], part[at])
                 out[at], out[at + 1] = high, b.fadd(low, part[at + 1])
             elif red.is_position(op):
-                wins = red.better(b, op, dtype, part[at], before[at])
+                both = [self.best_of(dtype, at, c) for c in (part, before)]
+                wins = red.better(b, op, dtype, *both)
                 for k in (at, at + 1):
                     out[k] = b.select(wins, part[k], before[k])
+                if dtype.kind == "f":
+                    out[at + 2] = b.or_(before[at + 2], part[at + 2])
+            elif red.is_extreme(op, dtype):
+                three = slice(at, at + 3)
+                out[three] = extremes.join(b, op, before[three], part[three])
             else:
                 out[at] = red.combine(b, op, dtype, before[at], part[at])
         return out
@@ -138,25 +153,61 @@ class Accumulators:
         for k, op, dtype, at in self._slots():
             value = e.as_lanes(e.lookup(e.nest.items[k].args[0], scope, local), e.lanes)
             if mask is not None:
-                value = b.select(mask, value, red.identity(b, op, dtype, value.type))
+                value = b.select(mask, value, red.nothing(b, op, dtype, value.type))
             if red.is_position(op):
-                out[at], out[at + 1] = self.track(
-                    op, dtype, value, scope, carried[at], carried[at + 1]
-                )
+                stop = at + red.carries(op, dtype)
+                out[at:stop] = self.track(op, dtype, value, scope, carried[at:stop])
+            elif red.is_extreme(op, dtype):
+                out[at : at + 3] = extremes.step(b, op, carried[at : at + 3], value)
             else:
                 out[at] = red.combine(b, op, dtype, carried[at], value)
         return out
 
+    def fresh(self, carried: list[Value]) -> list[Value]:
+        """Carried values where those that are ordered start anew."""
+        out, first = list(carried), self.initial()
+        for _, op, dtype, at in self._slots():
+            if red.is_ordered(op, dtype):
+                out[at] = first[at]
+        return out
+
+    def folded(self, rows: list[list[Value]]) -> list[Value]:
+        """What has been accumulated, given what each element left: where the order matters, their
+        sums (products) in the order of a vector that is folded in halves."""
+        b, out = self.e.b, list(rows[-1])
+        for _, op, dtype, at in self._slots():
+            if not red.is_ordered(op, dtype):
+                continue
+            tree = [row[at] for row in rows]
+            while len(tree) > 1:
+                half = 1 << (len(tree) - 1).bit_length() - 1
+                pairs = zip(tree, tree[half:], strict=False)
+                joined = [red.combine(b, op, dtype, x, y) for x, y in pairs]
+                tree = joined + tree[len(joined) : half]
+            out[at] = tree[0]
+        return out
+
     def track(
-        self, op: Op, dtype: DType, value: Value, scope: Point, best: Value, at: Value
-    ) -> tuple[Value, Value]:
+        self, op: Op, dtype: DType, value: Value, scope: Point, carried: list[Value]
+    ) -> list[Value]:
         e, b = self.e, self.e.b
+        best, at, *odd = carried
         (axis,) = e.nest.inner
         here = b.splat(scope.index[axis], e.lanes)
         if e.inner_vector and e.lanes > 1:
             here = b.add(here, lane_indices(b, e.lanes))
-        wins = red.better(b, op, dtype, value, best)
-        return b.select(wins, value, best), b.select(wins, here, at)
+        if odd:
+            wins, best, odd[0] = extremes.track(b, op, value, best, odd[0])
+        else:
+            wins = red.better(b, op, dtype, value, best)
+            best = b.select(wins, value, best)
+        return [best, b.select(wins, here, at), *odd]
+
+    def best_of(self, dtype: DType, at: int, carried: list[Value]) -> Value:
+        """The best value that a position goes with."""
+        if dtype.kind != "f":
+            return carried[at]
+        return extremes.with_nan(self.e.b, carried[at], carried[at + 2])
 
     def finish(self, carried: list[Value]) -> Iterator[tuple[int, Value]]:
         e, b = self.e, self.e.b
@@ -164,22 +215,32 @@ class Accumulators:
             value = carried[at]
             if red.is_position(op):
                 place = carried[at + 1]
-                yield k, red.first_best(b, op, dtype, value, place) if e.inner_vector else place
+                if e.inner_vector:
+                    best = self.best_of(dtype, at, carried)
+                    place = extremes.first_best(b, op, dtype, best, place)
+                yield k, place
+            elif red.is_extreme(op, dtype):
+                yield k, extremes.result(b, op, carried[at : at + 3], e.inner_vector)
+            elif red.is_compensated(op, dtype) and e.inner_vector:
+                yield k, self.total(op, dtype, value, carried[at + 1])
             elif red.is_compensated(op, dtype):
                 low = carried[at + 1]
-                if low.ref == b.const(value.type, 0).ref:  # one block: nothing was lost
-                    yield k, red.horizontal(b, op, dtype, value) if e.inner_vector else value
-                else:
-                    both = red.fold(b, value, low) if e.inner_vector else (value, low)
-                    yield k, self.unless_one_vector(op, dtype, value, red.settle(b, *both))
+                exact = low.ref == b.const(low.type, 0).ref  # nothing was ever lost
+                yield k, value if exact else red.settle(b, value, low)
             else:
                 yield k, red.horizontal(b, op, dtype, value) if e.inner_vector else value
 
-    def unless_one_vector(self, op: Op, dtype: DType, vector: Value, total: Value) -> Value:
-        """``total``, but what a row has that is known to be one vector where this one is."""
+    def total(self, op: Op, dtype: DType, high: Value, low: Value) -> Value:
+        """A row's sum from that of each lane: folded plainly where the row is one block at most."""
         e, b = self.e, self.e.b
-        extent = e.nest.extents[-1]
-        if not e.inner_vector or isinstance(extent, int) or len(e.nest.inner) > 1:
-            return total
-        short = b.icmp("sle", e.number(extent), b.i64(e.lanes))
-        return b.select(short, red.horizontal(b, op, dtype, vector), total)
+
+        def plain() -> list[Value]:
+            return [red.horizontal(b, op, dtype, high)]
+
+        def compensated() -> list[Value]:
+            return [red.settle(b, *red.fold(b, high, low))]
+
+        known = e.is_block()
+        if known is None:
+            return b.choose(e.fits_block(), plain, compensated)[0]
+        return (plain() if known else compensated())[0]

@@ -8,11 +8,13 @@ from typing import Any, cast
 
 import numpy as np
 
-from symgraph.backends.llvm.kernel import Call
+from symgraph.backends.llvm.jit import host
+from symgraph.backends.llvm.kernel import Call, Code, Param
 from symgraph.backends.llvm.kernels import Kernel
-from symgraph.backends.llvm.loops import PointerParam
+from symgraph.backends.llvm.libraries import locate
+from symgraph.backends.llvm.loops import PointerParam, SizeParam
 from symgraph.backends.llvm.memory import ALIGNMENT, Block
-from symgraph.backends.llvm.placement import Placement
+from symgraph.backends.llvm.placement import ARENA, Placement
 from symgraph.backends.llvm.runtime.program import (
     Base,
     Commit,
@@ -40,13 +42,17 @@ __all__ = ["Assembly", "assemble"]
 
 @dataclass(slots=True)
 class Assembly:
-    """A program with what the callbacks need to explain its errors."""
+    """A program with what the callbacks need to explain its errors.
+
+    ``codes`` are the functions whose addresses stand in slots from the beginning.
+    """
 
     program: Program
     calls: dict[int, Call]
     input_slots: list[tuple[int, ...]]
     arena_bytes: Dim
     count_slots: dict[Atom, int]
+    codes: dict[Code, int]
 
 
 class _Assembler:
@@ -69,6 +75,10 @@ class _Assembler:
         self.checks: list[tuple[int, int]] = []
         self.constants: dict[int, tuple[int, Any]] = {}
         self.shared: dict[Tensor, int] = {}
+        self.codes: dict[Code, int] = {}
+        self.sizes: dict[Dim, Size] = {}
+        self.known: dict[tuple[Tensor, Dim], Pointer] = {}
+        self.rooms: dict[tuple[int, int | None], Pointer] = {}
 
     # ---- sizes -------------------------------------------------------------------------------
 
@@ -131,17 +141,17 @@ class _Assembler:
     def cell(self, variable: SharedVariable) -> int:
         return self.shared.setdefault(variable, len(self.shared))
 
-    def base(self, node: Tensor) -> tuple[Base, Dim]:
-        """The base of a variable, and where in it the variable begins (bytes)."""
+    def base(self, node: Tensor) -> Base:
+        """The block of memory that a variable is the beginning of."""
         if node in self.input_index:
-            return Base("input", self.input_index[node]), 0
+            return Base("input", self.input_index[node])
         if isinstance(node, SharedVariable):
-            return Base("shared", self.cell(node)), 0
+            return Base("shared", self.cell(node))
         if node.op is leaves.constant:
             array = np.ascontiguousarray(node.attrs["value"])
             at, _ = self.constants.setdefault(id(node.attrs["value"]), (len(self.constants), array))
-            return Base("constant", at), 0
-        return self.places.base[node], 0
+            return Base("constant", at)
+        return self.places.base[node]
 
     def pointer(self, k: int, p: PointerParam, scratch: list[Block]) -> Pointer:
         if p.role == "error":
@@ -149,15 +159,42 @@ class _Assembler:
         if p.role == "scratch":
             shared_out = self.places.ranges(self.calls[k]) > 1
             stride = self.slots.slot(self.places.scratch_bytes(p)) if shared_out else None
-            return Pointer(Base("arena"), self.offsets[scratch.pop(0).index], stride)
+            at = self.offsets[scratch.pop(0).index]
+            return self.rooms.setdefault((at, stride), Pointer(ARENA, at, stride))
         assert p.node is not None
-        base, _ = self.base(p.node)
-        offset = self.slots.slot(p.offset * p.node.dtype.itemsize)
+        found = self.known.get((p.node, p.offset))
+        if found is None:
+            found = self.known[p.node, p.offset] = self.address(p.node, p.offset)
+        return found
+
+    def address(self, node: Tensor, offset: Dim) -> Pointer:
+        """Where the element ``offset`` elements into a variable stands."""
+        base = self.base(node)
+        at = self.slots.slot(offset * node.dtype.itemsize)
         if base.kind == "arena":
-            start = self.offsets[self.places.block[p.node].index]
-            zero = self.slots.slot(0)
-            offset = start if offset == zero else self.slots.emit(SizeOp.ADD, start, offset)
-        return Pointer(base, offset)
+            at = self.slots.emit(SizeOp.ADD, self.offsets[self.places.block[node].index], at)
+        return Pointer(base, at)
+
+    def arguments(self, k: int, params: Sequence[Param]) -> tuple[Pointer | Size, ...]:
+        """What a step is handed for the parameters of call ``k``."""
+        scratch = list(self.places.scratch.get(k, ()))
+        known = self.sizes.get
+        return tuple(
+            [
+                (type(p) is SizeParam and known(p.dim)) or self.argument(k, p, scratch)
+                for p in params
+            ]
+        )
+
+    def argument(self, k: int, p: Param, scratch: list[Block]) -> Pointer | Size:
+        """The same for one parameter."""
+        if isinstance(p, PointerParam):
+            return self.pointer(k, p, scratch)
+        if isinstance(p, SizeParam):
+            return self.sizes.setdefault(p.dim, Size(self.slots.slot(p.dim)))
+        if p.code not in self.codes:
+            self.codes[p.code] = self.slots.new(locate(p.code, host()))
+        return Size(self.codes[p.code])
 
     def lay_out(self) -> int | None:
         """Offsets of the arena's blocks; returns the slot of its whole size."""
@@ -187,13 +224,7 @@ class _Assembler:
         steps: list[Step | Resize] = []
         origin: dict[int, Call] = {}
         for k, (call, kernel) in enumerate(zip(self.calls, self.kernels, strict=True)):
-            scratch = list(self.places.scratch.get(k, []))
-            args = tuple(
-                self.pointer(k, p, scratch)
-                if isinstance(p, PointerParam)
-                else Size(self.slots.slot(p.dim))
-                for p in call.params
-            )
+            args = self.arguments(k, call.params)
             origin[len(steps)] = call
             # a size found out meanwhile counts as its largest value: work is added up before
             work = None if call.work == 0 else self.slots.slot(upper_bound(call.work))
@@ -234,7 +265,7 @@ class _Assembler:
         counts = {
             a: self.slots.slot(_as_size(a)) for n in self.counted() for a in n.attrs["count"].counts
         }
-        return Assembly(program, origin, rows, total, counts)
+        return Assembly(program, origin, rows, total, counts, self.codes)
 
     def _done(self, variable: SharedVariable, value: Tensor) -> bool:
         base = self.places.base.get(value)
@@ -250,7 +281,7 @@ class _Assembler:
         return OutputSpec(node.dtype, dims, late, None if late else size)
 
     def commit(self, variable: SharedVariable, value: Tensor) -> Commit:
-        base, _ = self.base(value)
+        base = self.base(value)
         offset = self.slots.slot(0)
         if base.kind == "arena":
             offset = self.offsets[self.places.block[value].index]

@@ -70,7 +70,9 @@ class NestColumns(NestPasses):
     def has_tiles(self) -> bool:
         """Whether the columns are many, walked once, and cheap to come back to."""
         nest = self.nest
-        if not nest.inner or self.inner_vector or self.passes != 1 or nest.scratch:
+        if not nest.inner or self.inner_vector or self.tiny:
+            return False
+        if self.passes != 1 or nest.scratch:
             return False
         extent = nest.extents[self.axis]
         if isinstance(extent, int) and extent <= 2 * self.lanes:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
@@ -13,39 +12,35 @@ import numpy as np
 
 from symgraph.arguments import bind_arguments
 from symgraph.backends.llvm import jit
-from symgraph.backends.llvm.assemble import Assembly, assemble
-from symgraph.backends.llvm.conversion import converter
+from symgraph.backends.llvm.assemble import assemble
+from symgraph.backends.llvm.details import Details, Made, build_function, count_slots
+from symgraph.backends.llvm.emit import rows_saved
 from symgraph.backends.llvm.function import CompileStats, LLVMFunction
 from symgraph.backends.llvm.kernel import Call
 from symgraph.backends.llvm.kernels import Compiled, compile_kernels
-from symgraph.backends.llvm.lanes import choose_lanes
 from symgraph.backends.llvm.loops import PointerParam
-from symgraph.backends.llvm.lower import lower_step, viewer
+from symgraph.backends.llvm.lower import lower_steps
 from symgraph.backends.llvm.memory_ops import copy
 from symgraph.backends.llvm.objects import cache_state
 from symgraph.backends.llvm.partition import partition
 from symgraph.backends.llvm.prepare import prepare
 from symgraph.backends.llvm.product_fusion import Step, fuse_products, members
-from symgraph.backends.llvm.python_call import PythonCall
-from symgraph.backends.llvm.runtime.callable import make_callable
-from symgraph.backends.llvm.runtime.program import Program
 from symgraph.backends.llvm.threads.pool import LIMIT
-from symgraph.backends.llvm.views import VIEWS, source_of
-from symgraph.backends.reference.evaluate import Extents, bind_sizes, check_equations
+from symgraph.backends.llvm.views import VIEWS, source_of, viewer
+from symgraph.backends.reference.evaluate import Extents, bind_sizes
 from symgraph.backends.reference.program import finite_observer
 from symgraph.cell import holding
-from symgraph.errors import IndexRangeError
 from symgraph.functions import SharedVariable
 from symgraph.graph import Graph
 from symgraph.ops import leaves
-from symgraph.origins import root_line, with_origin
+from symgraph.origins import with_origin
 from symgraph.out import check_out, take_out
 from symgraph.passes.rebuild import substitute
 from symgraph.program import Function, Signature
 from symgraph.sizes import Size, symbols_of
 from symgraph.tensor import Tensor, apply, leaf, private_table
 
-__all__ = ["CompileStats", "LLVMFunction", "compile_llvm"]
+__all__ = ["CompileStats", "LLVMFunction", "build_again", "compile_llvm"]
 
 
 def compile_llvm(
@@ -57,6 +52,22 @@ def compile_llvm(
     if any(is_varying(n) for n in graph.nodes):
         return VaryingFunction(signature, graph, original, rewrites, options)
     clock = _Clock()
+    made, found = build(signature, graph, options, clock)
+    details, counts = Details(graph, rewrites, made), count_slots(graph, made.assembly)
+    f = build_function(
+        signature, original, made.assembly.program, details, counts, len(graph)
+    )  # fmt: skip
+    clock.mark("assemble")
+    f._set(signature, graph, original, rewrites)
+    f.compile_stats = _stats(made.calls, found, clock.seconds)
+    return f
+
+
+def build(
+    signature: Signature, graph: Graph, options: dict[str, Any], clock: _Clock
+) -> tuple[Made, Compiled]:
+    """The program of a finished graph and all that is known of it, and where its kernels came
+    from."""
     target = jit.host()
     with private_table(graph.nodes):
         outputs = separate(prepare(graph), signature.n_outputs)
@@ -66,9 +77,7 @@ def compile_llvm(
         views = viewer()
         updates = outputs[signature.n_outputs :]
         steps = fuse_products(parts, outputs, views, target)
-        calls: list[Call] = []
-        for step in order_updates(steps, updates):
-            calls += lower_step(step, parts, views, target)
+        calls = lower_steps(order_updates(steps, updates), parts, views, target)
     calls = [_with_lanes(c, target) for c in calls]
     clock.mark("loops")
     found = compile_kernels(calls, target)
@@ -76,22 +85,14 @@ def compile_llvm(
     clock.mark("llvm")
     threads = min(options["threads"], LIMIT)
     assembly = assemble(signature, outputs, calls, kernels, graph.equations, threads)
-    explain, fail = _explainer(signature, graph, assembly), _failure(assembly)
-    convert = converter(signature)
+    codes = tuple([c.code or k.name for c, k in zip(calls, kernels, strict=True)])
+    entries = {k.name: k.entry for k in kernels if k.name}
+    return Made(tuple(calls), assembly, codes, entries), found
 
-    def make(program: Program) -> Any:
-        by_python = PythonCall(signature, graph, convert)
-        made = make_callable(program, LLVMFunction, convert, explain, fail, by_python)
-        by_python.function = weakref.ref(made)
-        return made
 
-    f: LLVMFunction = make(assembly.program)
-    clock.mark("assemble")
-    f._set(signature, graph, original, rewrites)
-    f.calls, f.arena_bytes = tuple(calls), assembly.arena_bytes
-    f._assembly, f._make, f._convert = assembly, make, convert
-    f.compile_stats = _stats(calls, found, clock.seconds)
-    return f
+def build_again(signature: Signature, options: dict[str, Any], graph: Graph) -> Made:
+    """What `compile_llvm` makes of a graph, without the function."""
+    return build(signature, graph, options, _Clock())[0]
 
 
 def _stats(calls: Sequence[Call], found: Compiled, seconds: dict[str, float]) -> CompileStats:
@@ -150,9 +151,9 @@ def order_updates(steps: Sequence[Step], updates: Sequence[Tensor]) -> list[Step
 def _with_lanes(call: Call, target: jit.Target) -> Call:
     """Scratch rows hold one value per lane where neighbouring rows run side by side."""
     nest = call.nest
-    if nest is None or not nest.scratch or len(nest.extents) - 1 in nest.inner:
+    if nest is None or not nest.scratch:
         return call
-    lanes = choose_lanes(nest, target, len(nest.extents) - 1)
+    lanes = rows_saved(nest, target)
     params = tuple(
         PointerParam(p.node, p.offset, p.role, p.bytes * lanes)
         if isinstance(p, PointerParam) and p.role == "scratch"
@@ -160,43 +161,6 @@ def _with_lanes(call: Call, target: jit.Target) -> Call:
         for p in call.params
     )
     return replace(call, params=params)
-
-
-# ---- callbacks of the entry ----------------------------------------------------------------------
-
-
-def _explainer(signature: Signature, graph: Graph, assembly: Assembly) -> Callable[..., Exception]:
-    rows, inputs = assembly.input_slots, signature.inputs
-
-    def explain(kind: int, number: int, slots: tuple[int, ...]) -> Exception:
-        shapes = [Extents(tuple(slots[s] for s in row)) for row in rows]
-        sizes = bind_sizes(zip(inputs, shapes, strict=True))
-        for node in graph.nodes:
-            if node.op.name == "nonzero":
-                for atom in node.attrs["count"].counts:
-                    found = counts.get(atom)
-                    if found is not None and slots[found] >= 0:
-                        sizes[atom] = slots[found]
-        check_equations(graph, sizes, complete=False)
-        return SystemError(f"size check {number} failed without a reason; slots {slots}")
-
-    counts: dict[Any, int] = assembly.count_slots
-    return explain
-
-
-def _failure(assembly: Assembly) -> Callable[..., Exception]:
-    calls = assembly.calls
-
-    def fail(step: int, status: int, record: tuple[int, ...]) -> Exception:
-        nest = calls[step].nest
-        culprit = nest.items[status - 1].node if nest is not None else calls[step].node
-        line = root_line(culprit.origin) if culprit is not None else None
-        return IndexRangeError(
-            f"index: index {record[0]} is out of range for an axis of size {record[1]}"
-            + (f"; made at {line}" if line else "")
-        )
-
-    return fail
 
 
 # ---- functions around a program ------------------------------------------------------------------

@@ -11,23 +11,37 @@ from collections.abc import Sequence
 
 from symgraph.backends.llvm.accumulate import Point
 from symgraph.backends.llvm.builder import Module, Value, kernel_function
-from symgraph.backends.llvm.columns import NestColumns
+from symgraph.backends.llvm.clusters import CHEAP, HEAVY
 from symgraph.backends.llvm.jit import Target
 from symgraph.backends.llvm.join_axes import join_axes
 from symgraph.backends.llvm.lanes import choose_lanes
 from symgraph.backends.llvm.loops import Nest
-from symgraph.backends.llvm.memory_access import write
 from symgraph.backends.llvm.passes import Range
-from symgraph.backends.llvm.units import Side, turned_axis, unit_sides
+from symgraph.backends.llvm.row_blocks import NestRowBlocks
+from symgraph.backends.llvm.units import Side, turned_axis, unit_sides, vector_axis
 
-__all__ = ["NestEmitter", "choose_lanes", "emit_nest"]
+__all__ = ["NestEmitter", "choose_lanes", "emit_nest", "rows_saved"]
 
 
 #: Rows that share a cache line of an array that lies across.
 ACROSS = 16
 
 
-class NestEmitter(NestColumns):
+#: Operations of a kernel that is written twice, a function counting as `HEAVY`.
+TWICE = 64
+
+
+def has_short_rows(nest: Nest, lanes: int) -> bool:
+    """Whether rows of symbolic length that happen to be short get code of their own: one vector
+    each, without loops, folded at once."""
+    last = len(nest.extents) - 1
+    if nest.inner != (last,) or not last or isinstance(nest.extents[last], int) or lanes == 1:
+        return False
+    ops = [i.node.op.name for i in nest.items if i.kind == "op" and i.node is not None]
+    return sum(1 if name in CHEAP else HEAVY for name in ops) <= TWICE
+
+
+class NestEmitter(NestRowBlocks):
     """Writes one kernel: units, outer loops, rows."""
 
     blocked: tuple[int, Range] | None = None
@@ -36,6 +50,20 @@ class NestEmitter(NestColumns):
 
     def run(self) -> None:
         """The whole kernel: the units from ``begin`` up to ``end``."""
+        if has_short_rows(self.nest, self.lanes):
+            extent = self.number(self.nest.extents[self.axis])
+            fits = self.b.icmp("sle", extent, self.b.i64(self.lanes))
+            self.b.choose(fits, lambda: self.units(True), lambda: self.units(False))
+        else:
+            self.units(False)
+        self.b.ret(self.b.load("i64", self.status))
+
+    def units(self, short: bool) -> list[Value]:
+        """Every unit; ``short`` says that a row of symbolic length is no longer than a vector."""
+        self.short = short
+        if self.row_is_vector and self.inner_vector:
+            extent = self.nest.extents[self.axis]
+            self.row_mask = None if extent == self.lanes else self.mask_of(self.number(extent))
         sides = unit_sides(self.nest)
         _, begin, end = self.b.args
         if len(sides) == 2:
@@ -45,7 +73,7 @@ class NestEmitter(NestColumns):
             self.loops({side.axis: self.unit_range(side, begin, end)})
         else:
             self.loops({})
-        self.b.ret(self.b.load("i64", self.status))
+        return []
 
     def unit_range(self, side: Side, begin: Value, end: Value) -> Range:
         """The indices along an axis from one of its units up to another."""
@@ -101,6 +129,9 @@ class NestEmitter(NestColumns):
                 self.row(scope)
             return
         start, stop = self.range_of(axes[0], ranges)
+        if len(axes) == 1 and not vector and self.in_blocks():
+            self.row_blocks(axes[0], scope, (start, stop))
+            return
         with b.loop(start, stop, 1) as loop:
             inside = Point({**scope.index, axes[0]: loop.index})
             self.outer_loops(axes[1:], inside, ranges, vector)
@@ -143,33 +174,19 @@ class NestEmitter(NestColumns):
 
     def row(self, scope: Point) -> None:
         """Everything about one row (one vector of rows)."""
-        self.kept = {}
+        self.kept, self.kept_at = {}, {}
         for stage in range(self.passes + 1):
             self.row_values(scope, stage)
             if stage < self.passes:
                 self.one_pass(scope, stage)
         self.store_rows(scope)
 
-    def row_values(self, scope: Point, stage: int) -> None:
-        """Values that do not change along the inner axes and are first known before pass
-        ``stage``."""
-        for k, item in enumerate(self.nest.items):
-            if not item.full and item.stage == stage and item.kind != "reduce" and self.wants(k):
-                scope.rows[k] = self.compute(k, scope, scope.rows)
 
-    def wants(self, k: int) -> bool:
-        """Whether the kernel computes item ``k``."""
-        return True
-
-    def store_rows(self, scope: Point) -> None:
-        """Write the values that do not change along the inner axes."""
-        for v, access in self.nest.stores:
-            item = self.nest.items[v]
-            if not item.full:
-                lanes = self.row_lanes
-                value = self.as_lanes(scope.rows[v], lanes)
-                place = self.address(access, scope)
-                write(self.b, item.dtype, value, place, self.lane_stride(access, lanes), scope.mask)
+def rows_saved(nest: Nest, target: Target) -> int:
+    """For how many rows side by side the kernel of a nest saves values between its passes."""
+    joined = join_axes(nest)
+    axis = vector_axis(joined)
+    return 1 if axis in joined.inner else choose_lanes(joined, target, axis)
 
 
 def emit_nest(module: Module, name: str, nest: Nest, target: Target) -> None:

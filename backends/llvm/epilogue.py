@@ -1,8 +1,9 @@
 """The code of a product's epilogue: a loop nest run on every finished block of C.
 
-The kernel of a fused product is two small functions. The library's product does the work and calls
-back for each finished block of C while that is in the cache; what is emitted here reads it,
-computes the nest's items and stores its results. So one more epilogue is no further matrix kernel.
+The kernel of a fused product is two small functions. The library's product, whose address is an
+argument, does the work and calls back for each finished block of C while that is in the cache; what
+is emitted here reads it, computes the nest's items and stores its results. So one more epilogue is
+no further matrix kernel, and the same epilogue serves every path of the product.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from symgraph.backends.llvm.loops import Access, Item, Nest
 from symgraph.backends.llvm.matmul import abi
 from symgraph.backends.llvm.matmul.blocking import Blocking, blocking
 from symgraph.backends.llvm.matmul.finish import SIGNATURE
-from symgraph.backends.llvm.matmul.loaded import fused_symbol
 from symgraph.backends.llvm.memory_access import lane_mask, read, write
 from symgraph.backends.llvm.scalars import memory_type, register_type
 from symgraph.types import DTYPES
@@ -33,8 +33,11 @@ PRODUCT = "product"
 #: What an epilogue's nest may consist of.
 KINDS = frozenset((PRODUCT, "load", "literal", "parameter", "size", "op"))
 
-#: Where the nest's parameters begin in the argument table: after the address of the callback.
-FIRST = abi.EXTRA + 1
+#: Where the address of the product stands in the argument table: after that of the callback.
+CODE = abi.EXTRA + 1
+
+#: Where the nest's parameters begin.
+FIRST = abi.EXTRA + 2
 
 INT64 = DTYPES["int64"]
 
@@ -43,29 +46,28 @@ INT64 = DTYPES["int64"]
 class EpilogueCode:
     """What the emitted code depends on.
 
-    ``path`` is the code of the product (`matmul.path_of`). ``axes`` are the axes of the nest's
-    space that the product's batch axes (as many as the kernel has), rows and columns run along;
-    None where an axis has size 1.
+    ``axes`` are the axes of the nest's space that the product's batch axes (as many as the kernel
+    has), rows and columns run along; None where an axis has size 1.
     """
 
     nest: Nest
     scalar: str
-    path: str
     axes: tuple[int | None, ...]
 
     def key(self) -> str:
         """The canonical text."""
-        head = f"matmul {self.scalar} {self.path} then, axes {list(self.axes)}"
+        head = f"matmul {self.scalar} then, axes {list(self.axes)}"
         return f"{head}\n{self.nest.key()}"
 
 
 def emit_epilogue(module: Module, name: str, code: EpilogueCode, target: Target) -> None:
-    """Write the kernel: it hands its callback to the library's product."""
+    """Write the kernel: it hands its callback to the product at entry CODE."""
     blk = blocking(code.scalar, target)
     callback = _Callback(module, f"{name}.finish", code, blk).run()
     b = kernel_function(module, name)
     b.store(Value(f"@{callback}", "ptr"), b.gep("i64", b.args[0], abi.EXTRA))
-    b.ret(b.call(fused_symbol(code.scalar, target, code.path), "i64", b.args))
+    product = b.load("ptr", b.gep("i64", b.args[0], CODE))
+    b.ret(b.emit("i64", f"call i64 {product.ref}({', '.join(map(str, b.args))})"))
 
 
 class _Callback:

@@ -7,19 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from symgraph.backends.llvm import jit
-from symgraph.backends.llvm.assemble import Assembly
-from symgraph.backends.llvm.kernel import Call
-from symgraph.backends.llvm.kernels import emit_module
-from symgraph.backends.llvm.peak import argument_sizes, peak_bytes
 from symgraph.backends.llvm.runtime.callable import release
 from symgraph.backends.llvm.runtime.program import Program
-from symgraph.backends.reference.evaluate import bind_sizes
 from symgraph.errors import UsageError
+from symgraph.passes.trace import Rewrites
 from symgraph.program import Function
 from symgraph.sizes import Dim
 
 if TYPE_CHECKING:  # these are loaded by the methods that need them
+    from symgraph.backends.llvm.assemble import Assembly
     from symgraph.backends.llvm.c_function import CFunction
+    from symgraph.backends.llvm.details import Details, Later
+    from symgraph.backends.llvm.kernel import Call
     from symgraph.backends.llvm.profile import Profile
 
 __all__ = ["CompileStats", "LLVMFunction"]
@@ -32,7 +31,8 @@ class CompileStats:
     There are ``calls`` of ``kernels`` distinct kernels, of which ``compiled`` were compiled now,
     ``from_disk`` were read from the cache folder and ``from_memory`` were known to the process.
     ``code_bytes`` is the size of their object code, ``seconds`` the time of each stage, ``cache``
-    the cache folder, or why none is used.
+    the cache folder, or why none is used. ``program`` is empty where the graph was compiled;
+    ``"memory"`` or ``"disk"`` where the whole program was known.
     """
 
     calls: int
@@ -43,17 +43,36 @@ class CompileStats:
     from_memory: int = 0
     code_bytes: int = 0
     cache: str = ""
+    program: str = ""
 
 
 class LLVMFunction(Function):
-    """A function that runs machine code; calls enter it directly."""
+    """A function that runs machine code; calls enter it directly.
+
+    Where its program came from the cache, ``graph``, ``rewrites``, ``calls`` and what follows from
+    them are made when first asked for.
+    """
 
     calls: tuple[Call, ...]
     compile_stats: CompileStats
     arena_bytes: Dim
     _assembly: Assembly
+    _details: Details | Later
+    _nodes: int
     _make: Callable[[Program], Any]
     _convert: Callable[..., tuple[Any, ...]]
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            find = LATE.get(name)
+            if find is None:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            found = self.__dict__[name] = find(self._details)
+            return found
+
+    def _size(self) -> int:
+        return self._nodes
 
     def profile(self, *args: Any, rounds: int = 20, **kwargs: Any) -> Profile:
         """Time, bytes and operations of every kernel, measured over ``rounds`` calls.
@@ -62,6 +81,7 @@ class LLVMFunction(Function):
         ``str()`` is a table with the slowest kernel first; ``kernels`` are its rows.
         """
         from symgraph.backends.llvm.profile import profile
+        from symgraph.backends.reference.evaluate import bind_sizes
 
         if rounds < 1:
             raise UsageError(f"profile: rounds={rounds} is not a positive int")
@@ -84,6 +104,8 @@ class LLVMFunction(Function):
         Raises:
             UsageError, ShapeError: sizes that are missing, unknown or impossible.
         """
+        from symgraph.backends.llvm.peak import argument_sizes, peak_bytes
+
         signature = self.signature
         found = argument_sizes(signature.name, signature.inputs, arrays, sizes)
         results = self.graph.outputs[: signature.n_outputs]
@@ -145,6 +167,8 @@ class LLVMFunction(Function):
 
     def llvm_ir(self) -> str:
         """The LLVM IR of the program's kernels, each once."""
+        from symgraph.backends.llvm.kernels import emit_module
+
         return str(emit_module(self.calls, jit.host())[0])
 
     def assembly(self) -> str:
@@ -154,3 +178,13 @@ class LLVMFunction(Function):
     def stages(self) -> str:
         """The loop nests and other kernels of the program, in order, as text."""
         return "\n\n".join(f"# {k}: {c.node.op.name}\n{c.key}" for k, c in enumerate(self.calls))
+
+
+#: What is made when it is first asked for, each from the function's details.
+LATE: dict[str, Callable[[Details | Later], Any]] = {
+    "graph": lambda details: details.graph,
+    "rewrites": lambda details: Rewrites(details.rewrites),
+    "calls": lambda details: details.made.calls,
+    "arena_bytes": lambda details: details.made.assembly.arena_bytes,
+    "_assembly": lambda details: details.made.assembly,
+}

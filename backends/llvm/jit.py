@@ -1,7 +1,11 @@
-"""From LLVM IR text to object code, and from object code to functions in this process."""
+"""From LLVM IR text to object code, and from object code to functions in this process.
+
+Several threads may compile at once, each with an LLVM context and a target machine of its own.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import itertools
 import os
@@ -13,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import llvmlite.binding as llvm
+from llvmlite.binding import ffi
 
 from symgraph.errors import UsageError
 
@@ -25,10 +30,38 @@ __all__ = [
 #: few times in a call; more than the other gains nothing.
 PLAIN, OPTIMISED = 0, 2
 
-_lock = threading.RLock()  # one compilation at a time: LLVM is entered by one thread anyway
+#: By the width of vectors, the processors whose models LLVM schedules instructions by. A closer
+#: model takes up to a tenth more time, most of it for a second scheduler, and gains nothing.
+MODELS = {128: "x86-64", 256: "x86-64-v3", 512: "x86-64-v4"}
+
+_lock = threading.RLock()  # whoever links, or begins or ends to compile
+_ended = threading.Condition(_lock)
+_compiling: list[int] = []  # the threads that are compiling
+
+
+@contextmanager
+def compiling() -> Iterator[None]:
+    """Meanwhile no other thread forks: its child would wait for locks that this one holds."""
+    with _lock:
+        _compiling.append(threading.get_ident())
+    try:
+        yield
+    finally:
+        with _ended:
+            _compiling.remove(threading.get_ident())
+            _ended.notify_all()
+
+
+def wait_for_others() -> None:
+    """Take the lock once no other thread compiles."""
+    _lock.acquire()
+    while any(thread != threading.get_ident() for thread in _compiling):
+        _ended.wait()
+
+
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+        before=wait_for_others, after_in_parent=_lock.release, after_in_child=_lock.release
     )
 
 
@@ -73,7 +106,8 @@ def host() -> Target:
             for f in features.split(",")
             if not f[1:].startswith(("avx", "fma", "f16c", "vaes", "vpclmul"))
         )
-    return Target(llvm.get_host_cpu_name() if bits == widest else "x86-64", features, bits)
+    modelled = llvm.get_process_triple().startswith("x86_64")
+    return Target(MODELS[bits] if modelled else llvm.get_host_cpu_name(), features, bits)
 
 
 def machine(target: Target, level: int = OPTIMISED) -> Any:
@@ -89,7 +123,22 @@ def machine(target: Target, level: int = OPTIMISED) -> Any:
     )
 
 
-emitters = functools.lru_cache(maxsize=8)(machine)  # reused: a new one sets up its tables anew
+_idle: dict[tuple[Target, int], list[Any]] = {}
+
+
+@contextmanager
+def borrowed(target: Target, level: int) -> Iterator[Any]:
+    """A target machine that no other thread uses; used again, as a new one makes its tables
+    anew."""
+    idle = _idle.setdefault((target, level), [])
+    try:
+        emitter = idle.pop()
+    except IndexError:
+        emitter = machine(target, level)
+    try:
+        yield emitter
+    finally:
+        idle.append(emitter)
 
 
 # ---- text to object code -------------------------------------------------------------------------
@@ -103,18 +152,50 @@ def parsed(
 
     ``optimise`` runs LLVM's light pipeline, without vectorising and unrolling.
     """
-    with _lock, llvm.create_context() as context:
-        emitter = emitters(target, level)
-        with llvm.parse_assembly(ir, context) as module:
-            module.triple = llvm.get_process_triple()
-            module.data_layout = str(emitter.target_data)
-            if optimise:
-                options = llvm.create_pipeline_tuning_options(speed_level=1)
-                options.loop_vectorization = options.slp_vectorization = False
-                options.loop_unrolling = False
-                builder = llvm.create_pass_builder(emitter, options)
-                builder.getModulePassManager().run(module, builder)
-            yield module, emitter
+    with (
+        compiling(),
+        borrowed(target, level) as emitter,
+        llvm.create_context() as context,
+        llvm.parse_assembly(ir, context) as module,
+    ):
+        module.triple = llvm.get_process_triple()
+        module.data_layout = str(emitter.target_data)
+        if optimise:
+            options = llvm.create_pipeline_tuning_options(speed_level=1)
+            options.loop_vectorization = options.slp_vectorization = False
+            options.loop_unrolling = False
+            builder = llvm.create_pass_builder(emitter, options)
+            builder.getModulePassManager().run(module, builder)
+        yield module, emitter
+
+
+@functools.cache
+def emission() -> Any:
+    """LLVM's code generation without the lock that llvmlite holds around each of its calls, so that
+    other threads may enter LLVM meanwhile; None where llvmlite is not as we know it."""
+    try:
+        shared = ffi.lib.LLVMPY_TargetMachineEmitToMemory
+        own = ctypes.CDLL(ffi.lib._name).LLVMPY_TargetMachineEmitToMemory
+        own.argtypes, own.restype = shared.argtypes, shared.restype
+    except (AttributeError, OSError):
+        return None
+    return own
+
+
+def object_of(module: Any, emitter: Any) -> bytes:
+    """The object file of a module; RuntimeError if LLVM fails."""
+    emit = emission()
+    if emit is None:
+        return bytes(emitter.emit_object(module))
+    with ffi.OutputString() as error:
+        buffer = emit(emitter, module, 1, error)
+        if not buffer:
+            raise RuntimeError(str(error))
+    try:
+        start, size = ffi.lib.LLVMPY_GetBufferStart(buffer), ffi.lib.LLVMPY_GetBufferSize(buffer)
+        return ctypes.string_at(start, size)
+    finally:
+        ffi.lib.LLVMPY_DisposeMemoryBuffer(buffer)
 
 
 def object_code(
@@ -125,7 +206,7 @@ def object_code(
     Raises RuntimeError for text that LLVM refuses.
     """
     with parsed(ir, target, optimise, level) as (module, emitter):
-        return bytes(emitter.emit_object(module))
+        return object_of(module, emitter)
 
 
 def assembly(ir: str, target: Target | None = None) -> str:
@@ -229,5 +310,5 @@ def load(ir: str, target: Target | None = None, *, optimise: bool = True) -> Lib
             for f in module.functions
             if not f.is_declaration and f.linkage.name == "external"
         ]
-        code = bytes(emitter.emit_object(module))
+        code = object_of(module, emitter)
     return link([code], public)

@@ -13,15 +13,15 @@ Strides = tuple[int | str, ...]
 
 
 def join_axes(nest: Nest) -> Nest:
-    """The same nest with fewer axes, where nothing is reduced and no address changes.
+    """The same nest with fewer axes, where no address changes.
 
-    An extent may become a product, such as ``p0*64``. Reductions keep their axes: the order of a
+    An extent may become a product, such as ``p0*64``. Axes that are reduced stay: the order of a
     sum must not depend on strides.
     """
-    if nest.inner:
-        return nest
     for axis in reversed(range(len(nest.extents) - 1)):
         extent = nest.extents[axis + 1]
+        if axis in nest.inner or axis + 1 in nest.inner:
+            continue
         if all(s[axis] == times(s[axis + 1], extent) for s in _strides(nest)):
             nest = _joined(nest, axis)
     return nest
@@ -69,6 +69,7 @@ def _joined(nest: Nest, axis: int) -> Nest:
     return replace(
         nest,
         extents=(*nest.extents[:axis], whole, *nest.extents[axis + 2 :]),
+        inner=tuple(k - (k > axis) for k in nest.inner),
         items=[item(i) for i in nest.items],
         stores=[(v, replace(a, strides=less(a.strides))) for v, a in nest.stores],
     )

@@ -7,13 +7,22 @@ from dataclasses import dataclass
 
 from symgraph.backends.llvm.builder import Module
 from symgraph.backends.llvm.jit import Target
+from symgraph.backends.llvm.libraries import Code
 from symgraph.backends.llvm.loops import Nest, PointerParam, SizeParam
 from symgraph.sizes import Dim
 from symgraph.tensor import Tensor
 
-__all__ = ["Call", "Emit", "Param"]
+__all__ = ["Call", "Code", "CodeParam", "Emit", "Param"]
 
-Param = PointerParam | SizeParam
+
+@dataclass(frozen=True, slots=True)
+class CodeParam:
+    """An argument of a kernel that is the address of a function."""
+
+    code: Code
+
+
+Param = PointerParam | SizeParam | CodeParam
 Emit = Callable[[Module, str, Target], None]
 
 
@@ -21,8 +30,8 @@ Emit = Callable[[Module, str, Target], None]
 class Call:
     """One step of a program.
 
-    ``key`` is the canonical text of the code (equal keys share it), ``emit`` writes it; ``address``
-    is given instead where the code is already loaded. ``node`` is what the step computes, for
+    ``key`` is the canonical text of the code (equal keys share it), ``emit`` writes it; ``code`` is
+    given instead where a library has it. ``node`` is what the step computes, for
     errors. ``units`` is how many independent units the kernel's work falls into (see
     `kernel_function`) and ``work`` about how many scalar operations they are together (0: few).
     """
@@ -31,7 +40,7 @@ class Call:
     emit: Emit | None
     params: tuple[Param, ...]
     node: Tensor
-    address: int = 0
+    code: Code | None = None
     checked: bool = False
     nest: Nest | None = None
     units: Dim = 1

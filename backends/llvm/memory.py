@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 
 from symgraph.sizes import Dim, lower_bound, maximum
@@ -62,6 +63,7 @@ class Arena:
         free.setdefault(block.bytes, []).append(block)
 
 
+@functools.lru_cache(maxsize=4096)
 def _fits(size: Dim, room: Dim) -> bool:
     gap = lower_bound(room - size)
     return gap is not None and gap >= 0

@@ -9,6 +9,9 @@ from symgraph.types import DType
 __all__ = ["gather", "lane_indices", "lane_mask", "read", "write"]
 
 
+#: Elements no further apart than this are picked from whole vectors.
+CLOSE = 4
+
 #: How far ahead of a read under a mask memory is asked for, in bytes: the processor itself does not
 #: see a stream in such reads.
 AHEAD = 2048
@@ -20,8 +23,10 @@ def lane_indices(b: Builder, lanes: int) -> Value:
 
 
 def lane_mask(b: Builder, count: Value, lanes: int) -> Value:
-    """The lanes below ``count`` (i64)."""
-    return b.icmp("slt", lane_indices(b, lanes), b.splat(count, lanes))
+    """The lanes below ``count`` (i64, from 0 to ``lanes``)."""
+    return b.icmp(
+        "slt", b.const_vector("i32", range(lanes)), b.splat(b.cast("trunc", count, "i32"), lanes)
+    )
 
 
 def _suffix(type_: str) -> str:
@@ -55,6 +60,11 @@ def read(
     if stride == 1 and mask is None:
         return _from_memory(b, b.load(type_, pointer, dtype.itemsize), dtype)
     align, zero = Value(str(dtype.itemsize), "i32"), Value("zeroinitializer", type_)
+    if stride == -1:
+        back = _reversed_load(b, type_, b.gep(scalar, pointer, 1 - lanes), dtype.itemsize, mask)
+        return _from_memory(b, back, dtype)
+    if isinstance(stride, int) and 1 < stride <= CLOSE and mask is None:
+        return _from_memory(b, _picked(b, type_, pointer, stride, dtype.itemsize), dtype)
     if stride == 1:
         assert mask is not None
         ahead = b.gep("i8", pointer, AHEAD)
@@ -63,6 +73,36 @@ def read(
         return _from_memory(b, b.call(f"llvm.masked.load.{_suffix(type_)}.p0", type_, args), dtype)
     by = stride if isinstance(stride, Value) else b.i64(stride)
     return gather(b, dtype, _addresses(b, pointer, by, scalar, lanes), mask)
+
+
+def _reversed_load(b: Builder, type_: str, start: Value, align: int, mask: Value | None) -> Value:
+    """A vector whose first lane is the last in memory, which begins at ``start``."""
+    backwards = range(lanes_of(type_) - 1, -1, -1)
+    if mask is None:
+        return b.shuffle(b.load(type_, start, align), None, backwards)
+    args = [start, Value(str(align), "i32"), b.shuffle(mask, None, backwards)]
+    zero = Value("zeroinitializer", type_)
+    loaded = b.call(f"llvm.masked.load.{_suffix(type_)}.p0", type_, [*args, zero])
+    return b.shuffle(loaded, None, backwards)
+
+
+def _picked(b: Builder, type_: str, pointer: Value, stride: int, align: int) -> Value:
+    """Every ``stride``-th element of as many vectors; nothing beyond the last one is read."""
+    lanes, scalar = lanes_of(type_), scalar_of(type_)
+    found = b.load(type_, pointer, align)
+    source = [k * stride if k * stride < lanes else None for k in range(lanes)]
+    for part in range(1, stride):
+        start = min(part * lanes, (lanes - 1) * stride + 1 - lanes)
+        more = b.load(type_, b.gep(scalar, pointer, start), align)
+        first = part == 1
+        picks = []
+        for k in range(lanes):
+            at = k * stride
+            mine = part * lanes <= at < (part + 1) * lanes
+            kept = (source[k] or 0) if first else k
+            picks.append(lanes + at - start if mine else kept)
+        found = b.shuffle(found, more, picks)
+    return found
 
 
 def gather(b: Builder, dtype: DType, addresses: Value, mask: Value | None) -> Value:

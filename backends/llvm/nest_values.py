@@ -11,8 +11,10 @@ from symgraph.backends.llvm.elementwise import lower_elementwise
 from symgraph.backends.llvm.jit import Target
 from symgraph.backends.llvm.lanes import choose_lanes
 from symgraph.backends.llvm.loops import Access, Item, Nest, PointerParam
-from symgraph.backends.llvm.memory_access import gather, lane_indices, read
+from symgraph.backends.llvm.memory_access import gather, lane_indices, lane_mask, read
+from symgraph.backends.llvm.reduction import BLOCK
 from symgraph.backends.llvm.scalars import memory_type, register_type
+from symgraph.backends.llvm.units import has_tiny_rows, vector_axis
 from symgraph.tensor import Tensor
 from symgraph.types import DTYPES
 
@@ -35,6 +37,20 @@ def uniform_items(nest: Nest) -> list[int]:
     return list(found)
 
 
+def lane_items(nest: Nest, axis: int) -> set[int]:
+    """The items that change along an axis."""
+    found: set[int] = set()
+    for k, item in enumerate(nest.items):
+        strides = item.payload[1:] if item.kind == "ramp" else ()
+        strides = item.access.strides if item.access is not None else strides
+        moves = bool(strides) and strides[axis] != 0
+        limited = item.kind == "inside" and any(a == axis for a, *_ in item.payload)
+        inner = item.kind in ("repeat", "reduce")  # the axis may be one that it spans
+        if moves or limited or inner or any(a in found for a in item.args):
+            found.add(k)
+    return found
+
+
 def _node(nest: Nest, access: Access | None) -> Tensor | None:
     param = None if access is None else nest.params[access.pointer]
     return param.node if isinstance(param, PointerParam) else None
@@ -46,15 +62,19 @@ class NestValues:
     def __init__(self, b: Builder, nest: Nest, target: Target) -> None:
         self.b, self.nest, self.target = b, nest, target
         rank = len(nest.extents)
-        self.axis = rank - 1
+        self.axis, self.tiny = vector_axis(nest), has_tiny_rows(nest)
         self.inner_vector = self.axis in nest.inner
         self.lanes = choose_lanes(nest, target, self.axis) if rank else 1
         self.params = self._load_params()
         self.splats: dict[tuple[str, int], Value] = {}
         self.status = b.emit("ptr", "alloca i64")
         b.store(b.i64(0), self.status)
+        self.moving = lane_items(nest, self.axis) if nest.checked else set[int]()
         self.passes = nest.passes() if nest.inner else 0
+        self.short = False  # whether rows of symbolic length are known to be one vector at most
+        self.row_mask: Value | None = None  # the lanes of a row that is one vector
         self.kept: dict[int, Value] = {}  # full values of a row that is one vector
+        self.kept_at: dict[int, dict[int, Value]] = {}  # and of each element of a tiny row
         self.uniform: dict[int, Value] = {}
         for k in uniform_items(nest):
             self.uniform[k] = self._everywhere(self._once(k))
@@ -106,8 +126,37 @@ class NestValues:
     @property
     def row_is_vector(self) -> bool:
         """Whether a row is one vector: its values stay in registers from pass to pass."""
+        if self.short or self.tiny:
+            return True
         extent = self.nest.extents[self.axis] if self.inner_vector else None
         return isinstance(extent, int) and 0 < extent <= self.lanes and len(self.nest.inner) == 1
+
+    def is_block(self) -> bool | None:
+        """Whether a row is one block of a sum at most; None: this shows at run time."""
+        if not self.inner_vector or len(self.nest.inner) > 1:
+            return False
+        if self.row_is_vector:
+            return True
+        extent = self.nest.extents[self.axis]
+        return extent <= BLOCK * self.lanes if isinstance(extent, int) else None
+
+    def fits_block(self) -> Value:
+        """Whether a row of symbolic length is one block at most."""
+        extent = self.number(self.nest.extents[self.axis])
+        return self.b.icmp("sle", extent, self.b.i64(BLOCK * self.lanes))
+
+    def mask_of(self, count: Value) -> Value | None:
+        """The lanes below a count; one lane needs no mask.
+
+        LLVM is not told a count that it could know: of a choice between numbers and zero under a
+        known mask it makes an expansion, which is slow. (``begin`` is never negative.)
+        """
+        if self.lanes == 1:
+            return None
+        b = self.b
+        known = not count.ref.startswith("%")
+        nought = b.ashr(b.args[1], b.i64(63)) if known else None
+        return lane_mask(b, b.add(count, nought) if nought else count, self.lanes)
 
     def lanes_for(self, item: Item) -> int:
         return self.lanes if item.full else self.row_lanes
@@ -162,6 +211,9 @@ class NestValues:
             return read(
                 b, item.access.dtype, self.address(item.access, scope), stride, lanes, scope.mask
             )
+        if item.kind == "gather" and item.access is not None and not self.moving & {*item.args}:
+            places = [self.first_lane(self.lookup(a, scope, local)) for a in item.args]
+            return self.gathered_along(k, places, scope, lanes)
         args = [self.as_lanes(self.lookup(a, scope, local), lanes) for a in item.args]
         if item.kind == "window":
             return self.windowed(item, args[0], scope, lanes)
@@ -263,6 +315,31 @@ class NestValues:
         places = b.select(wrong, b.splat(self.params[-1], lanes), places)
         return gather(b, access.dtype, places, scope.mask if lanes > 1 else None)
 
+    def first_lane(self, v: Value) -> Value:
+        return v if lanes_of(v.type) == 1 else self.b.extract(v, 0)
+
+    def gathered_along(self, k: int, args: list[Value], scope: Point, lanes: int) -> Value:
+        """An indexed read at one position for all lanes, such as a row of a table."""
+        b, item, n = self.b, self.nest.items[k], len(args)
+        access, wrong, total = item.access, Value("false", "i1"), b.i64(0)
+        assert access is not None
+        for position, step, limit in zip(
+            args, item.payload[:n], item.payload[n : 2 * n], strict=True
+        ):
+            wrapped, bad = self.checked_position(k, position, self.number(limit), scope, 1)
+            total = b.add(total, b.mul(wrapped, self.number(step)))
+            wrong = b.or_(wrong, bad)
+        place = b.gep(memory_type(access.dtype), self.address(access, scope), total)
+        stride = self.lane_stride(access, lanes)
+
+        def found() -> list[Value]:
+            return [read(b, access.dtype, place, stride, lanes, scope.mask)]
+
+        def nothing() -> list[Value]:
+            return [b.const(vector_type(register_type(access.dtype), lanes), 0)]
+
+        return b.choose(wrong, nothing, found)[0]
+
     def checked_position(
         self, k: int, position: Value, limit: Value, scope: Point, lanes: int
     ) -> tuple[Value, Value]:
@@ -285,9 +362,11 @@ class NestValues:
         b, record = self.b, self.params[-1]
         culprit = position
         if lanes > 1:
-            culprit = b.extract(position, lanes - 1)
-            for lane in range(lanes - 2, -1, -1):
-                culprit = b.select(b.extract(bad, lane), b.extract(position, lane), culprit)
+            bits = b.emit(f"i{lanes}", f"bitcast {bad} to i{lanes}")
+            lane = b.intrinsic("llvm.cttz", bits, Value("true", "i1"))
+            if lanes != 64:
+                lane = b.cast("zext" if lanes < 64 else "trunc", lane, "i64")
+            culprit = b.extract(position, lane)
         b.store(culprit, record)
         b.store(limit, b.gep("i64", record, 1))
         b.store(b.i64(1 + k), self.status)

@@ -1,6 +1,7 @@
 """Machine code on disk, shared by all processes of a user.
 
-An entry is one object file behind a header (magic, digest of its key, length, checksum). It is
+An entry is one object file, or one program that calls some, behind a header (magic, digest of its
+key, length, checksum). It is
 written under another name and then renamed, so readers see whole entries or none. Whatever does not
 read back exactly is dropped and counts as absent. No failure of the disk reaches the caller.
 """
@@ -18,7 +19,15 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["LIMIT", "ObjectCache", "choose_folder", "digest_of", "open_cache"]
+__all__ = [
+    "LIMIT",
+    "PROGRAM",
+    "ObjectCache",
+    "choose_folder",
+    "digest_of",
+    "open_cache",
+    "open_programs",
+]
 
 LIMIT = 256 << 20  # bytes of all entries
 SHARDS = 256  # subfolders, named by the first two digits of a digest; each has its share of LIMIT
@@ -26,6 +35,8 @@ TRIM_BELOW = 16  # of 256: entries whose next two digits are below trim their sh
 BLOCK = 4096  # what a small file takes on disk
 FRESH = 3600.0  # seconds: entries used later than this are marked as used
 MAGIC = b"symgraph object 1\n"
+PROGRAM = b"symgraph program1\n"
+SUFFIXES = {MAGIC: ".o", PROGRAM: ".program"}
 HEADER = struct.Struct(f"<{len(MAGIC)}s20sQ16s")  # magic, digest, length, checksum
 
 
@@ -39,10 +50,15 @@ def checksum(payload: bytes) -> bytes:
 
 
 class ObjectCache:
-    """Entries under one folder, at most ``limit`` bytes; those used longest ago go first."""
+    """Entries under one folder, at most ``limit`` bytes; those used longest ago go first.
 
-    def __init__(self, folder: str | os.PathLike[str], limit: int = LIMIT) -> None:
-        self.folder, self.limit = Path(folder), limit
+    ``magic`` is the kind of the entries: object files, or programs beside them under one limit.
+    """
+
+    def __init__(
+        self, folder: str | os.PathLike[str], limit: int = LIMIT, magic: bytes = MAGIC
+    ) -> None:
+        self.folder, self.limit, self.magic = Path(folder), limit, magic
         self.trouble = ""
 
     @property
@@ -52,10 +68,10 @@ class ObjectCache:
 
     def path(self, digest: str) -> Path:
         """The file of an entry."""
-        return self.folder / digest[:2] / f"{digest}.o"
+        return self.folder / digest[:2] / f"{digest}{SUFFIXES[self.magic]}"
 
     def fetch(self, digest: str) -> bytes | None:
-        """The entry's object file, or None if there is no sound one."""
+        """The entry's contents, or None if there is no sound one."""
         path = self.path(digest)
         try:
             with open(path, "rb", buffering=0) as file:
@@ -64,7 +80,7 @@ class ObjectCache:
         except OSError:
             return None
         payload = whole[HEADER.size :]
-        if whole[: HEADER.size] != header(digest, payload):
+        if whole[: HEADER.size] != header(digest, payload, self.magic):
             self.discard(digest)
             return None
         if time.time() - status.st_mtime > FRESH:
@@ -83,7 +99,7 @@ class ObjectCache:
         temporary = path.with_name(f"{digest}.{os.urandom(6).hex()}.tmp")
         try:
             os.makedirs(path.parent, 0o700, exist_ok=True)
-            write_new(temporary, header(digest, payload) + payload)
+            write_new(temporary, header(digest, payload, self.magic) + payload)
             os.replace(temporary, path)
         except OSError as error:
             self.trouble = f"last write failed: {error.strerror or error}"
@@ -122,9 +138,9 @@ def occupied(entry: tuple[float, int, str]) -> int:
     return (entry[1] + BLOCK - 1) // BLOCK * BLOCK
 
 
-def header(digest: str, payload: bytes) -> bytes:
+def header(digest: str, payload: bytes, magic: bytes = MAGIC) -> bytes:
     """What must stand before ``payload`` in the entry ``digest``."""
-    return HEADER.pack(MAGIC, bytes.fromhex(digest), len(payload), checksum(payload))
+    return HEADER.pack(magic, bytes.fromhex(digest), len(payload), checksum(payload))
 
 
 def write_new(path: Path, data: bytes) -> None:
@@ -164,3 +180,9 @@ def open_cache() -> tuple[ObjectCache | None, str]:
     if os.name == "posix" and mode & stat.S_IWOTH:
         return None, f"off: {folder} can be written by anyone"
     return ObjectCache(folder), ""
+
+
+def open_programs() -> ObjectCache | None:
+    """The programs of that cache."""
+    cache, _ = open_cache()
+    return None if cache is None else ObjectCache(cache.folder, cache.limit, PROGRAM)

@@ -14,11 +14,13 @@ Two clusters merge where their spaces fit and no path leads from one to the othe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from symgraph.backends.llvm.axis_maps import (
     AxisMap,
     complete,
+    fit_map,
+    own_space,
     pull,
     reach,
     reach_operand,
@@ -45,7 +47,6 @@ from symgraph.backends.llvm.step_order import StepOrder
 from symgraph.backends.llvm.uniform import adopt, uniform_values
 from symgraph.backends.llvm.views import AXIS_VIEWS, VIEWS, source_of
 from symgraph.graph import topological
-from symgraph.sizes import is_one
 from symgraph.tensor import Tensor
 
 __all__ = ["partition"]
@@ -58,11 +59,11 @@ class _Partitioner:
         self.position = {n: k for k, n in enumerate(self.order)}
         self.home: dict[Tensor, Cluster] = {}
         self.siblings: dict[tuple[Tensor, tuple[int, ...]], Tensor] = {}
+        #: what no step computes: leaves, views, and what is part of its readers
+        self.free = {n for n in self.order if is_free(n) or n in self.uniform}
+        self.known_operands: dict[Tensor, list[tuple[Tensor, Tensor, bool]]] = {}
+        self.known_reads: dict[Tensor, list[Tensor]] = {}
         self.ranks = StepOrder(self.reads_steps)
-
-    def is_free(self, node: Tensor) -> bool:
-        """Whether no step computes a node: it is a leaf, a view, or part of what reads it."""
-        return node not in self.home and (is_free(node) or node in self.uniform)
 
     # ---- membership --------------------------------------------------------------------------
 
@@ -74,69 +75,55 @@ class _Partitioner:
             c = c.forward
         return c
 
-    def operands(self, node: Tensor) -> Iterable[tuple[Tensor, Tensor, bool]]:
+    def operands(self, node: Tensor) -> list[tuple[Tensor, Tensor, bool]]:
         """(operand, source, whether only axis views lie between) of fusable inputs."""
-        fused = node.inputs[1:] if node.op in READS_MEMORY else node.inputs
-        for operand in fused:
-            n, plain = operand, True
-            while n.op in VIEWS:
-                plain = plain and n.op in AXIS_VIEWS
-                n = n.inputs[0]
-            yield operand, n, plain
+        found = self.known_operands.get(node)
+        if found is None:
+            fused = node.inputs[1:] if node.op in READS_MEMORY else node.inputs
+            found = self.known_operands[node] = [(o, *_chase(o)) for o in fused]
+        return found
 
     # ---- paths -------------------------------------------------------------------------------
 
-    def reads(self, step: Step) -> Iterable[Tensor]:
-        """The variables a step reads from outside itself."""
-        members: Iterable[Tensor] = step.maps if isinstance(step, Cluster) else (step,)
-        for m in members:
-            for i in (*m.inputs, *m.after):
-                s = source_of(i)
-                if not isinstance(step, Cluster) or self.cluster(s) is not step:
-                    yield s
+    def node_reads(self, node: Tensor) -> list[Tensor]:
+        """The variables of other steps, or of its own, that a node reads."""
+        found = self.known_reads.get(node)
+        if found is None:
+            read = (*node.inputs, *node.after) if node.after else node.inputs
+            found = [s for s in map(source_of, read) if s not in self.free]
+            self.known_reads[node] = found
+        return found
+
+    def reads(self, step: Step) -> list[Tensor]:
+        """The variables that other steps compute for a step."""
+        if isinstance(step, Tensor):
+            return self.node_reads(step)
+        return [s for m in step.maps for s in self.node_reads(m) if self.cluster(s) is not step]
 
     def step_of(self, node: Tensor) -> Step:
         c = self.cluster(node)
         return c if c is not None else node
 
-    def reads_steps(self, step: Step) -> Iterable[Step]:
+    def reads_steps(self, step: Step) -> list[Step]:
         """The steps a step reads from."""
-        return [self.step_of(r) for r in self.reads(step) if not self.is_free(r)]
+        return [self.step_of(r) for r in self.reads(step)]
 
     def outside(self, node: Tensor, c: Cluster) -> list[Step]:
         """The steps other than ``c`` that ``node`` reads."""
-        sources = [source_of(i) for i in (*node.inputs, *node.after)]
-        steps = [self.step_of(s) for s in sources if not self.is_free(s)]
+        steps = [self.step_of(s) for s in self.node_reads(node)]
         return [s for s in steps if s is not c]
 
     # ---- axis maps ---------------------------------------------------------------------------
 
-    def infer_map(self, node: Tensor, c: Cluster) -> AxisMap | None:
+    def fitting_map(self, node: Tensor, c: Cluster) -> AxisMap | None:
         """The axis map ``node`` would have in ``c``, or None where it does not fit."""
-        found: dict[int, int] = {}
+        read: list[tuple[AxisMap, AxisMap]] = []
         for operand, source, plain in self.operands(node):
-            if self.cluster(source) is not c:
-                continue
-            if not plain:
-                return None
-            reached = reach(node, operand, source)
-            for axis, mapped in zip(reached, c.maps[source], strict=True):
-                if axis is None or mapped is None:
-                    continue
-                if found.setdefault(axis, mapped) != mapped:
+            if self.cluster(source) is c:
+                if not plain:
                     return None
-        if len(set(found.values())) != len(found):
-            return None
-        return complete(node.shape, found, c.space)
-
-    def agrees(self, node: Tensor, axes: AxisMap, c: Cluster) -> bool:
-        """Whether every operand in ``c`` is read exactly along its own map."""
-        for operand, source, plain in self.operands(node):
-            if self.cluster(source) is c and (
-                not plain or pull(node, axes, operand, source) != c.maps[source]
-            ):
-                return False
-        return True
+                read.append((reach(node, operand, source), c.maps[source]))
+        return fit_map(node.shape, tuple(read), c.space)
 
     # ---- joining -----------------------------------------------------------------------------
 
@@ -146,7 +133,8 @@ class _Partitioner:
             c = self.cluster(source)
             if c is not None and plain and c not in candidates:
                 candidates.append(c)
-        candidates.sort(key=lambda c: (-len(c.space), -c.last))
+        if len(candidates) > 1:
+            candidates.sort(key=lambda c: (-len(c.space), -c.last))
         for c in candidates:
             if self.join(node, c):
                 for other in candidates:
@@ -179,15 +167,15 @@ class _Partitioner:
         if c.weight >= LIMIT:
             return False
         reduces = node.op in REDUCTIONS
-        axes = self.reduction_map(node, c) if reduces else self.infer_map(node, c)
-        if axes is None or (not reduces and not self.agrees(node, axes, c)):
+        axes = self.reduction_map(node, c) if reduces else self.fitting_map(node, c)
+        if axes is None:
             return False
-        if reduces and not keeps_order({**c.operand_maps, node: axes}):
-            return False
-        if not reduces and c.inner & set(axes) not in (frozenset(), c.inner):
+        if c.inner and not reduces and c.inner & set(axes) not in (frozenset(), c.inner):
             return False  # only by chance as long as one of several reduced axes
         inner = c.inner
         if reduces:
+            if not keeps_order({**c.operand_maps, node: axes}):
+                return False
             operand_map, inner = axes, self.reduced_axes(node, axes)
             if not inner or (c.inner and c.inner != inner):
                 return False
@@ -230,9 +218,8 @@ class _Partitioner:
 
     def start(self, node: Tensor) -> None:
         full = node.inputs[0].shape if node.op in REDUCTIONS else node.shape
-        numbered = iter(range(len(full)))
-        axes = tuple(None if is_one(d) else next(numbered) for d in full)
-        c = Cluster(tuple(d for d in full if not is_one(d)))
+        space, axes = own_space(full)
+        c = Cluster(space)
         c.last = self.position[node]
         if node.op in REDUCTIONS:
             c.inner = self.reduced_axes(node, axes)
@@ -330,14 +317,12 @@ class _Partitioner:
 
     def run(self, outputs: Sequence[Tensor]) -> Partition:
         for node in self.order:
-            if self.is_free(node):
+            if node in self.free:
                 continue
             if is_fusable(node):
                 (self.place if self.fuse else self.start)(node)
             else:
-                self.ranks.append(
-                    node, [self.step_of(r) for r in self.reads(node) if not self.is_free(r)]
-                )
+                self.ranks.append(node, self.reads_steps(node))
         if not self.fuse:
             return Partition(self.ranks.steps(), self.stored(outputs))
         wanted = {source_of(o) for o in outputs}
@@ -346,7 +331,7 @@ class _Partitioner:
         parts = Partition(self.ranks.steps(), self.stored(outputs))
         recompute(parts, outputs, self.uniform)
         place_parts(parts, outputs)
-        for step in parts.steps:
+        for step in parts.steps if self.uniform else ():
             if isinstance(step, Cluster):
                 adopt(step, self.uniform)
         return parts
@@ -355,25 +340,30 @@ class _Partitioner:
         """Variables read outside the step that computes them."""
         out: dict[Tensor, Place | None] = {}
         for node in self.order:
-            if self.is_free(node):
+            if node in self.free:
                 continue
             c = self.cluster(node)
             if c is None:
                 out[node] = None
+            memory = node.inputs[0] if node.op in READS_MEMORY else None
             for i in node.inputs:
                 s = source_of(i)
-                if not self.is_free(s) and (
-                    c is None or self.cluster(s) is not c or self._reread(node, i, s)
-                ):
+                if s not in self.free and (c is None or i is memory or self.cluster(s) is not c):
                     out[s] = None
         for o in outputs:
             s = source_of(o)
-            if not self.is_free(s):
+            if s not in self.free:
                 out[s] = None
         return out
 
-    def _reread(self, node: Tensor, operand: Tensor, source: Tensor) -> bool:
-        return node.op in READS_MEMORY and operand is node.inputs[0]
+
+def _chase(operand: Tensor) -> tuple[Tensor, bool]:
+    """What an operand reads, and whether only axis views lie between."""
+    n, plain = operand, True
+    while n.op in VIEWS:
+        plain = plain and n.op in AXIS_VIEWS
+        n = n.inputs[0]
+    return n, plain
 
 
 def partition(outputs: Sequence[Tensor], fuse: bool = True) -> Partition:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from symgraph.backends.llvm import reduction as red
 from symgraph.backends.llvm.accumulate import Accumulators, Point
-from symgraph.backends.llvm.builder import Value
+from symgraph.backends.llvm.builder import Builder, Value
 from symgraph.backends.llvm.loops import is_saved, pass_items
-from symgraph.backends.llvm.memory_access import lane_mask, write
+from symgraph.backends.llvm.memory_access import write
 from symgraph.backends.llvm.nest_values import NestValues
 from symgraph.backends.llvm.units import CHUNK, one_chunk, rest_of_inner
 
@@ -43,12 +43,28 @@ class NestPasses(NestValues):
     def one_pass(self, scope: Point, stage: int) -> None:
         """One pass; its reductions become row values."""
         walk = self.walk(stage)
-        if walk.state.ordered and not one_chunk(self.nest):
+        if self.tiny:
+            carried = self.elements(scope, walk)
+        elif walk.state.ordered and not self.row_is_vector and not one_chunk(self.nest):
             carried = self.chunks(scope, walk)
         else:
             carried = self.inner_loops(self.nest.inner, scope, walk, walk.state.initial())
         for k, value in walk.state.finish(carried):
             scope.rows[k] = value
+
+    def elements(self, scope: Point, walk: Walk) -> list[Value]:
+        """A pass over tiny rows side by side, element after element; the order of a sum is that
+        of a vector which holds one row."""
+        axis, state = self.nest.inner[0], walk.state
+        length = self.nest.extents[axis]
+        assert isinstance(length, int)
+        carried, rows = state.initial(), list[list[Value]]()
+        for k in range(length):
+            inside = Point({**scope.index, axis: self.b.i64(k)}, scope.rows, scope.mask)
+            self.kept = self.kept_at.setdefault(k, {})
+            carried = self.body(inside, walk, state.fresh(carried))
+            rows.append(carried)
+        return state.folded(rows)
 
     def chunks(self, scope: Point, walk: Walk) -> list[Value]:
         """Chunk after chunk, each from nothing."""
@@ -171,7 +187,7 @@ class NestPasses(NestValues):
         b = self.b
 
         def run() -> list[Value]:
-            mask = lane_mask(b, b.sub(stop, start), self.lanes) if self.lanes > 1 else None
+            mask = self.mask_of(left_of(b, start, stop))
             inside = Point({**scope.index, self.axis: start}, scope.rows, mask)
             return self.body(inside, walk, carried)
 
@@ -222,7 +238,7 @@ class NestPasses(NestValues):
         b, state = self.b, walk.state
 
         def run() -> list[Value]:
-            mask = lane_mask(b, b.sub(stop, start), self.lanes) if self.lanes > 1 else None
+            mask = self.mask_of(left_of(b, start, stop))
             inside = Point({**scope.index, self.axis: start}, scope.rows, mask)
             opened = state.open_block(carried) if state.compensates else carried
             after = self.body(inside, walk, opened)
@@ -234,9 +250,7 @@ class NestPasses(NestValues):
 
     def one_vector(self, scope: Point, walk: Walk, carried: list[Value]) -> list[Value]:
         """A pass over a row that is one vector: a single block, with nothing to compensate."""
-        b, extent = self.b, self.nest.extents[self.axis]
-        mask = None if extent == self.lanes else lane_mask(b, self.number(extent), self.lanes)
-        inside = Point({**scope.index, self.axis: b.i64(0)}, scope.rows, mask)
+        inside = Point({**scope.index, self.axis: self.b.i64(0)}, scope.rows, self.row_mask)
         return self.body(inside, walk, carried)
 
     def only(self, cond: Value, run: Callable[[], list[Value]]) -> list[Value]:
@@ -281,6 +295,13 @@ class NestPasses(NestValues):
                     self.scratch_mask(scope),
                 )
         return state.step(scope, local, carried)
+
+
+def left_of(b: Builder, start: Value, stop: Value) -> Value:
+    """How many indices there are from one on; a number where both are."""
+    if start.ref.isdigit() and stop.ref.isdigit():
+        return b.i64(int(stop.ref) - int(start.ref))
+    return b.sub(stop, start)
 
 
 def _halves(both: list[Value]) -> tuple[list[Value], list[Value]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from bisect import bisect_left, insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ from symgraph.sizes import Dim, product
 from symgraph.sizes import Size as SymbolicSize
 from symgraph.tensor import Tensor
 
-__all__ = ["Placement"]
+__all__ = ["ARENA", "Placement"]
 
+ARENA = Base("arena")
 TINY = 1 << 12  # bytes of a result whose memory is not worth sharing: every call sets its address
 
 
@@ -52,15 +54,16 @@ class Placement:
         self.block: dict[Tensor, Block] = {}
         self.scratch: dict[int, list[Block]] = {}
         self.arena = Arena()
+        #: the addresses among the parameters of each call
+        self.pointers = [[p for p in c.params if isinstance(p, PointerParam)] for c in calls]
         self.writers, self.readers = self.users("write"), self.users("read")
         self.last_checked = max((k for k, c in enumerate(calls) if c.checked), default=-1)
         self.run()
 
     def bytes_of(self, node: Tensor) -> Dim:
-        count = upper_bound(product(node.shape))
         if node.op is index.nonzero:
-            count = upper_bound(node.inputs[0].shape[0]) + 1
-        return count * node.dtype.itemsize
+            return (upper_bound(node.inputs[0].shape[0]) + 1) * node.dtype.itemsize
+        return _bytes(node.shape, node.dtype.itemsize)
 
     def run(self) -> None:
         """Place outputs, updated variables, then blocks of the arena by lifetime."""
@@ -73,9 +76,9 @@ class Placement:
         last = self.last_uses()
         self.share_results(last)
         releases: dict[int, list[Block]] = {}
-        for k, call in enumerate(self.calls):
-            for p in call.params:
-                if isinstance(p, PointerParam):
+        for k, pointers in enumerate(self.pointers):
+            for p in pointers:
+                if p.role in ("write", "scratch"):
                     self.place_param(k, p, last, releases)
             for block in releases.pop(k, []):
                 self.arena.release(block)
@@ -88,10 +91,10 @@ class Placement:
         if p.role == "scratch":
             size = self.scratch_bytes(p) * self.ranges(self.calls[k])
             self.scratch.setdefault(k, []).append(self.arena.take(size, True))
-        elif p.role == "write" and p.node is not None and p.node not in self.base:
+        elif p.node is not None and p.node not in self.base:
             size = self.bytes_of(p.node)
             block = self.inherited(k, p.node, size, last, releases) or self.arena.take(size)
-            self.base[p.node] = Base("arena")
+            self.base[p.node] = ARENA
             self.block[p.node] = block
             releases.setdefault(last[p.node], []).append(block)
 
@@ -104,8 +107,8 @@ class Placement:
         releases: dict[int, list[Block]],
     ) -> Block | None:
         """The block of an operand that call ``k`` reads for the last time, only where it writes."""
-        for p in self.calls[k].params:
-            if not isinstance(p, PointerParam) or p.role != "read" or p.node is None:
+        for p in self.pointers[k]:
+            if p.role != "read" or p.node is None:
                 continue
             block = self.block.get(p.node)
             if block is None or last[p.node] != k or block.bytes != size:
@@ -118,15 +121,12 @@ class Placement:
 
     def overwrites(self, k: int, node: Tensor, operand: Tensor) -> bool:
         """Whether call ``k`` may write ``node`` where ``operand`` stands."""
-        call = self.calls[k]
+        if operand.dtype.itemsize != node.dtype.itemsize:
+            return False
         starts = all(
-            p.offset == 0
-            for p in call.params
-            if isinstance(p, PointerParam) and p.role == "write" and p.node is node
+            p.offset == 0 for p in self.pointers[k] if p.role == "write" and p.node is node
         )
-        return (
-            starts and operand.dtype.itemsize == node.dtype.itemsize and call.aligned(operand, node)
-        )
+        return starts and self.calls[k].aligned(operand, node)
 
     def share_results(self, last: dict[Tensor, int]) -> None:
         """Let the memory of results serve others of the same size until it is written.
@@ -166,11 +166,12 @@ class Placement:
     def users(self, role: str) -> dict[Tensor, list[int]]:
         """The calls that read (or write) each variable, in order."""
         found: dict[Tensor, list[int]] = {}
-        for k, call in enumerate(self.calls):
-            nodes = [p.node for p in call.params if isinstance(p, PointerParam) and p.role == role]
-            for node in dict.fromkeys(nodes):
-                if node is not None:
-                    found.setdefault(node, []).append(k)
+        for k, pointers in enumerate(self.pointers):
+            for p in pointers:
+                if p.role == role and p.node is not None:
+                    calls = found.setdefault(p.node, [])
+                    if not calls or calls[-1] != k:
+                        calls.append(k)
         return found
 
     def ranges(self, call: Call) -> int:
@@ -185,9 +186,9 @@ class Placement:
     def last_uses(self) -> dict[Tensor, int]:
         """The last step that touches each variable; those read at the end live to the end."""
         last: dict[Tensor, int] = {}
-        for k, call in enumerate(self.calls):
-            for p in call.params:
-                if isinstance(p, PointerParam) and p.node is not None:
+        for k, pointers in enumerate(self.pointers):
+            for p in pointers:
+                if p.node is not None:
                     last[p.node] = k
         for node in (*self.results, *self.updates.values()):
             last[node] = len(self.calls)
@@ -204,6 +205,12 @@ class Placement:
             return False
         # an argument that is the memory of the variable is copied when the call begins
         return at not in readers or self.calls[at].aligned(variable, value)
+
+
+@functools.lru_cache(maxsize=4096)
+def _bytes(shape: tuple[Dim, ...], size: int) -> Dim:
+    """The most bytes that elements of ``size`` bytes take."""
+    return upper_bound(product(shape)) * size
 
 
 def _written(room: _Room) -> int:

@@ -3,6 +3,7 @@ exists."""
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 
 import numpy as np
@@ -10,10 +11,10 @@ import numpy as np
 from symgraph import functions as f
 from symgraph.backends.llvm.memory_ops import copy, inside
 from symgraph.backends.llvm.reduction import peak
-from symgraph.backends.llvm.views import VIEWS, View, compose, is_scalar_literal, source_of, whole
+from symgraph.backends.llvm.views import View, compose, is_scalar_literal, source_of, viewer
 from symgraph.backends.llvm.windows import join, joinable, place
 from symgraph.functions.variables import number
-from symgraph.graph import Graph, topological
+from symgraph.graph import Graph
 from symgraph.op import Op
 from symgraph.ops import elementwise, index, leaves, reduction, shape
 from symgraph.ops.product import matmul
@@ -21,8 +22,7 @@ from symgraph.ops.ranges import SQUARES
 from symgraph.origins import with_origin
 from symgraph.passes.rebuild import rebuilt
 from symgraph.sizes import is_one, product
-from symgraph.tensor import Tensor, apply
-from symgraph.types import TensorType
+from symgraph.tensor import Tensor, apply, is_outdated
 
 __all__ = ["prepare"]
 
@@ -220,39 +220,38 @@ def _is_read_on_the_way(node: Tensor, graph: Graph) -> bool:
     )
 
 
+#: Ops that may look different in kernel form though what they read is as it was.
+_CHANGING = frozenset((*EXPANSIONS, *_FROM_MEMORY, shape.concat, shape.reshape))
+
+
 def prepare(graph: Graph) -> list[Tensor]:
     """The outputs of ``graph`` in kernel form; build inside a private table."""
     done: dict[Tensor, Tensor] = {}
-    views: dict[Tensor, View] = {}
+    view = viewer()
     for node in graph.nodes:
-        with with_origin(node.origin):
-            inputs = tuple([done[i] for i in node.inputs])
-            expand = EXPANSIONS.get(node.op)
-            if node.op is shape.concat and joinable(inputs) and _is_read_on_the_way(node, graph):
-                expand = join
-            new = expand(node, *inputs) if expand is not None else rebuilt(node, inputs)
-            done[node] = _viewable(_buffered(new), views)
+        inputs = tuple([done[i] for i in node.inputs])
+        if (
+            node.op in _CHANGING
+            or not all(map(operator.is_, inputs, node.inputs))
+            or is_outdated(node)
+        ):
+            with with_origin(node.origin):
+                done[node] = _viewable(_buffered(_expanded(node, inputs, graph)), view)
+        else:
+            done[node] = node
     return [done[o] for o in graph.outputs]
 
 
-def _viewable(node: Tensor, views: dict[Tensor, View]) -> Tensor:
+def _expanded(node: Tensor, inputs: tuple[Tensor, ...], graph: Graph) -> Tensor:
+    """The node on prepared inputs, spelled out."""
+    expand = EXPANSIONS.get(node.op)
+    if node.op is shape.concat and joinable(inputs) and _is_read_on_the_way(node, graph):
+        expand = join
+    return expand(node, *inputs) if expand is not None else rebuilt(node, inputs)
+
+
+def _viewable(node: Tensor, view: Callable[[Tensor], View]) -> Tensor:
     """The node, its input copied first where a reshape has no view of it."""
-    if node in views:
+    if node.op is not shape.reshape or compose(node, view(node.inputs[0])) is not None:
         return node
-    deep = any(i not in views for i in node.inputs)
-    for n in topological([node], views) if deep else (node,):
-        if n.op in VIEWS:
-            found = compose(n, views[n.inputs[0]])
-            if found is None:
-                assert n is node, "what it reads has been prepared before"
-                packed = apply(copy, (n.inputs[0],))
-                views[packed] = whole(packed)
-                n = rebuilt(n, (packed,))
-                found = compose(n, views[packed])
-                assert found is not None
-                views[n] = found
-                return n
-            views[n] = found
-        else:
-            views[n] = whole(n) if isinstance(n.type, TensorType) else View(n, 0, (), ())
-    return node
+    return rebuilt(node, (apply(copy, (node.inputs[0],)),))

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from symgraph.backends.llvm.copies import Views
 from symgraph.backends.llvm.epilogue import PRODUCT, EpilogueCode, emit_epilogue
 from symgraph.backends.llvm.index import pointer_to
 from symgraph.backends.llvm.jit import Target
-from symgraph.backends.llvm.kernel import Call, Param
+from symgraph.backends.llvm.kernel import Call, Code, CodeParam, Param
 from symgraph.backends.llvm.loops import Access, Nest, PointerParam, SizeParam
-from symgraph.backends.llvm.matmul import library, path_of, units, workspace_bytes
+from symgraph.backends.llvm.matmul import path_of, units, workspace_bytes
 from symgraph.backends.llvm.matmul.abi import BATCH_AXES
-from symgraph.backends.llvm.matmul.loaded import fused_symbol
 from symgraph.backends.llvm.product_fusion import FusedProduct
 from symgraph.backends.llvm.scalars import register_type
 from symgraph.backends.llvm.units import ELEMENT
-from symgraph.backends.llvm.views import View, contiguous_strides
+from symgraph.backends.llvm.views import contiguous_strides
 from symgraph.functions import SharedVariable
 from symgraph.sizes import Dim, Size, is_one, product
 from symgraph.tensor import Tensor
@@ -25,85 +24,95 @@ from symgraph.tensor import Tensor
 __all__ = ["fused_call", "matmul_calls"]
 
 Shape = tuple[Dim, ...]
+Operand = tuple[Shape, Shape]
 
 
 def matmul_calls(node: Tensor, views: Views, target: Target) -> list[Call]:
     """One call of the product kernel for the node's dtype."""
-    scalar = register_type(node.dtype)
-    params = _parameters(node, PointerParam(node, 0, "write"), views, target)
-    address = library(scalar, target, _path(node, views, target)).address("matmul")
-    count, work = _amount(*(i.shape for i in node.inputs), node.shape)
-    return [Call(f"matmul {scalar}", None, params, node, address, units=count, work=work)]
+    plan, a, b = _planned(node, views, target, fused=False)
+    params = (PointerParam(node, 0, "write"), a, b, *plan.params)
+    return [Call(plan.key, None, params, node, plan.code, units=plan.units, work=plan.work)]
 
 
 def fused_call(step: FusedProduct, views: Views, target: Target) -> Call:
     """One call that computes a product and what follows it element by element."""
     node, nest = step.product, _with_product(step)
-    scalar, path = register_type(node.dtype), _path(node, views, target, fused=True)
-    fused_symbol(scalar, target, path)  # there even for code found on disk
-    code = EpilogueCode(nest, scalar, path, _axes(node))
-    params = _parameters(node, _room(step), views, target, fused=True)
-    count, work = _amount(*(i.shape for i in node.inputs), node.shape)
+    code = EpilogueCode(nest, register_type(node.dtype), _axes(node))
+    plan, a, b = _planned(node, views, target, fused=True)
+    params = (_room(step), a, b, *plan.params, SizeParam(0), CodeParam(plan.code), *nest.params)
     return Call(
         code.key(),
         lambda module, name, target: emit_epilogue(module, name, code, target),
-        (*params, SizeParam(0), *nest.params),
+        params,
         node,
         nest=nest,
-        units=count,
-        work=work,
+        units=plan.units,
+        work=plan.work,
     )
 
 
 # ---- the argument table --------------------------------------------------------------------------
 
 
-def _parameters(
-    node: Tensor, c: PointerParam, views: Views, target: Target, *, fused: bool = False
-) -> tuple[Param, ...]:
-    """The table of `matmul.abi`, without what an epilogue adds."""
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A product without its variables, the same for all of one form.
+
+    ``params`` follow the three addresses in the table of `matmul.abi`; those that an epilogue adds
+    come after them.
+    """
+
+    key: str
+    code: Code
+    params: tuple[Param, ...]
+    units: Dim
+    work: Dim
+
+
+def _planned(
+    node: Tensor, views: Views, target: Target, *, fused: bool
+) -> tuple[_Plan, PointerParam, PointerParam]:
+    """A product's plan, and where its operands begin."""
     a, b = node.inputs
     va, vb = views(a), views(b)
-    out = contiguous_strides(node.shape)
-    batch = node.shape[:-2]
-    shape = (node.shape[-2], node.shape[-1], a.shape[-1])
-    left, right = (va.strides[-2], va.strides[-1]), (vb.strides[-2], vb.strides[-1])
-    numbers: list[Dim] = [*shape, *left, *right, *out[-2:]]
-    fill = (1,) * (BATCH_AXES - len(batch))
-    none = (0,) * (BATCH_AXES - len(batch))
-    tail: list[Dim] = [0, product(batch), *fill, *batch]
-    tail += [*none, *_batch_strides(va, a, len(batch)), *none, *_batch_strides(vb, b, len(batch))]
-    tail += [*none, *out[:-2]]
-    scalar = register_type(node.dtype)
-    room = workspace_bytes(scalar, target, shape, left, right, fused=fused)
-    params: list[Param] = [c, pointer_to(va), pointer_to(vb)]
-    params += [SizeParam(d) for d in numbers]
-    params.append(PointerParam(None, 0, "scratch", room))
-    return (*params, *(SizeParam(d) for d in tail))
-
-
-def _batch_strides(view: View, x: Tensor, rank: int) -> tuple[Dim, ...]:
-    """The strides of an operand along the batch axes of the result; 0 where it is stretched."""
-    own = tuple(0 if is_one(d) else s for d, s in zip(x.shape[:-2], view.strides[:-2], strict=True))
-    return (0,) * (rank - len(own)) + own
-
-
-def _path(node: Tensor, views: Views, target: Target, *, fused: bool = False) -> str:
-    """The code of the library that computes the node."""
-    *batch, m, n = node.shape
-    a, b = node.inputs
-    shape = (m, n, a.shape[-1])
-    scalar, b_col = register_type(node.dtype), views(b).strides[-1]
-    return path_of(scalar, target, shape, b_col, product(batch), fused=fused)
+    left, right = (a.shape, va.strides), (b.shape, vb.strides)
+    plan = _plan(register_type(node.dtype), target, node.shape, left, right, fused)
+    return plan, pointer_to(va), pointer_to(vb)
 
 
 @functools.lru_cache(maxsize=1024)
-def _amount(a: Shape, b: Shape, c: Shape) -> tuple[Dim, Dim]:
-    """The product's units; its multiplications with what it costs to read and write elements."""
-    *batch, m, n = c
-    elements = product(a) + product(b) + product(c)
-    work = product((*c, a[-1])) + elements * ELEMENT
-    return units(m, n, product(batch)), work
+def _plan(
+    scalar: str, target: Target, out: Shape, left: Operand, right: Operand, fused: bool
+) -> _Plan:
+    """The plan of a product of this form; operands are given by their shapes and strides."""
+    (a, by_a), (b, by_b), own = left, right, contiguous_strides(out)
+    batch, shape = out[:-2], (out[-2], out[-1], a[-1])
+    count = product(batch)
+    path = path_of(scalar, target, shape, by_a[-2:], by_b[-2:], count)
+    room = workspace_bytes(scalar, target, shape, by_a[-2:], by_b[-2:], fused=fused)
+    fill = (1,) * (BATCH_AXES - len(batch))
+    none = (0,) * (BATCH_AXES - len(batch))
+    tail = [0, count, *fill, *batch]
+    tail += [*none, *_batch_strides(left, len(batch)), *none, *_batch_strides(right, len(batch))]
+    tail += [*none, *own[:-2]]
+    params: list[Param] = [SizeParam(d) for d in (*shape, *by_a[-2:], *by_b[-2:], *own[-2:])]
+    params.append(PointerParam(None, 0, "scratch", room))
+    params += [SizeParam(d) for d in tail]
+    elements = product(a) + product(b) + product(out)
+    return _Plan(
+        f"matmul {scalar}",
+        Code(("matmul", scalar, path), "matmul.fused" if fused else "matmul"),
+        tuple(params),
+        units(out[-2], out[-1], count),
+        product((*out, a[-1])) + elements * ELEMENT,
+    )
+
+
+def _batch_strides(operand: Operand, rank: int) -> tuple[Dim, ...]:
+    """The strides of an operand along the batch axes of the result; 0 where it is stretched."""
+    shape, strides = operand
+    own = tuple(0 if is_one(d) else s for d, s in zip(shape[:-2], strides[:-2], strict=True))
+    return (0,) * (rank - len(own)) + own
 
 
 # ---- epilogues -----------------------------------------------------------------------------------

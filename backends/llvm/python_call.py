@@ -17,13 +17,17 @@ __all__ = ["PythonCall"]
 class PythonCall:
     """A call with keywords, made by calling ``function`` again by position.
 
-    ``function`` is a weak reference: the compiled function owns this object.
+    ``function`` is a weak reference: the compiled function owns this object. ``graph`` gives its
+    graph.
     """
 
     __slots__ = ("convert", "function", "graph", "signature")
 
     def __init__(
-        self, signature: Signature, graph: Graph, convert: Callable[..., tuple[Any, ...]]
+        self,
+        signature: Signature,
+        graph: Callable[[], Graph],
+        convert: Callable[..., tuple[Any, ...]],
     ) -> None:
         self.signature, self.graph, self.convert = signature, graph, convert
         self.function: weakref.ref[Function] | None = None
@@ -37,6 +41,6 @@ class PythonCall:
         if out is None:
             return f(*arrays)
         sizes = bind_sizes(zip(signature.inputs, arrays, strict=True))
-        targets = check_out(signature, self.graph.outputs, out, sizes)
+        targets = check_out(signature, self.graph().outputs, out, sizes)
         write_out(targets, list_results(signature, f(*arrays)))
         return shape_results(signature, targets)

@@ -31,11 +31,8 @@ class _Recipe:
     roots: dict[Tensor, None] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class _Use:
-    step: Step
-    reader: Tensor
-    operand: Tensor
+#: A step, its member that reads, and the operand it reads.
+_Use = tuple[Step, Tensor, Tensor]
 
 
 class _Recomputer:
@@ -48,19 +45,21 @@ class _Recomputer:
         self.uses: dict[Tensor, list[_Use]] = {}
         for step in parts.steps:
             for m in step.maps if isinstance(step, Cluster) else (step,):
-                for i in (*m.inputs, *m.after):
-                    self.uses.setdefault(source_of(i), []).append(_Use(step, m, i))
+                for i in (*m.inputs, *m.after) if m.after else m.inputs:
+                    self.uses.setdefault(source_of(i), []).append((step, m, i))
 
     def run(self) -> None:
         changed: set[int] = set()
-        for node in reversed(list(self.parts.stored)):
+        home, kept = self.home, self.kept
+        cheap = [n for n in self.parts.stored if n in home and n not in kept and _is_cheap(n)]
+        for node in reversed(cheap):
             plan = self.plan(node)
             if plan is not None:
                 recipe, places = plan
                 for c, axes in places:
                     self.insert(recipe, node, c, axes)
                 del self.parts.stored[node]
-                self.kept |= recipe.roots.keys()
+                self.kept.update(recipe.roots)
                 changed.add(id(self.home[node]))
         for c in [s for s in self.parts.steps if id(s) in changed and isinstance(s, Cluster)]:
             self.prune(c)
@@ -70,7 +69,7 @@ class _Recomputer:
 
     def plan(self, node: Tensor) -> tuple[_Recipe, list[tuple[Cluster, AxisMap]]] | None:
         """How and where a stored value can be computed again, if that pays."""
-        if node in self.kept or node not in self.home or not _is_cheap(node):
+        if node in self.kept:
             return None
         recipe = self.recipe(node)
         places = self.places(node) if recipe is not None else None
@@ -116,21 +115,22 @@ class _Recomputer:
         return source in self.parts.stored and source in self.home
 
     def is_read(self, source: Tensor, c: Cluster) -> bool:
-        return source in c.maps or any(use.step is c for use in self.uses.get(source, ()))
+        return source in c.maps or any(step is c for step, _, _ in self.uses.get(source, ()))
 
     def places(self, node: Tensor) -> list[tuple[Cluster, AxisMap]] | None:
         """The clusters that read the value, each with the axes it is read along."""
         found: dict[Cluster, AxisMap] = {}
-        for use in self.uses.get(node, ()):
-            c = use.step
+        for c, reader, operand in self.uses.get(node, ()):
             if c is self.home[node]:
                 continue
-            if not isinstance(c, Cluster) or not _is_fused(use) or not _is_plain(use.operand, node):
+            if not isinstance(c, Cluster) or not _is_fused(reader, operand):
                 return None
-            if use.reader in c.operand_maps:
-                axes = follow_chain(c.operand_maps[use.reader], use.operand, node)
+            if not _is_plain(operand, node):
+                return None
+            if reader in c.operand_maps:
+                axes = follow_chain(c.operand_maps[reader], operand, node)
             else:
-                axes = pull(use.reader, c.maps[use.reader], use.operand, node)
+                axes = pull(reader, c.maps[reader], operand, node)
             if found.setdefault(c, axes) != axes:
                 return None
         return list(found.items())
@@ -149,7 +149,7 @@ class _Recomputer:
         c.weight += len(recipe.nodes)
         for n in recipe.nodes:
             for operand in n.inputs:
-                self.uses.setdefault(source_of(operand), []).append(_Use(c, n, operand))
+                self.uses.setdefault(source_of(operand), []).append((c, n, operand))
 
     def prune(self, c: Cluster) -> None:
         """Drop the members that nothing needs any more."""
@@ -165,14 +165,14 @@ class _Recomputer:
 
 
 def _is_cheap(node: Tensor) -> bool:
-    return node.op.elementwise and node.op.name in CHEAP and not node.after
+    return node.op.name in CHEAP and node.op.elementwise and not node.after
 
 
-def _is_fused(use: _Use) -> bool:
+def _is_fused(reader: Tensor, operand: Tensor) -> bool:
     """Whether the reader takes the operand element by element."""
-    if any(use.operand is a for a in use.reader.after):
+    if any(operand is a for a in reader.after):
         return False
-    return use.reader.op not in READS_MEMORY or use.operand is not use.reader.inputs[0]
+    return reader.op not in READS_MEMORY or operand is not reader.inputs[0]
 
 
 def _is_plain(operand: Tensor, source: Tensor) -> bool:

@@ -18,8 +18,9 @@ from symgraph.ops import reduction as r
 from symgraph.types import DType
 
 __all__ = [
-    "BLOCK", "better", "combine", "first_best", "fold", "horizontal", "identity",
-    "is_compensated", "is_ordered", "is_position", "peak", "position_type", "settle", "two_sum",
+    "BLOCK", "better", "carries", "combine", "fold", "halves", "horizontal", "identity",
+    "is_compensated", "is_extreme", "is_ordered", "is_position", "nothing", "peak",
+    "position_type", "settle", "two_sum",
 ]  # fmt: skip
 
 BLOCK = 8
@@ -53,6 +54,11 @@ def is_compensated(op: Op, dtype: DType) -> bool:
     return op is r.sum_ and dtype.kind == "f"
 
 
+def is_extreme(op: Op, dtype: DType) -> bool:
+    """Whether this is the largest or the smallest of floating-point numbers."""
+    return op in (r.max_, r.min_) and dtype.kind == "f"
+
+
 def is_ordered(op: Op, dtype: DType) -> bool:
     """Whether the result depends on the order in which the elements are combined."""
     return op in (r.sum_, r.prod) and dtype.kind == "f"
@@ -63,11 +69,26 @@ def is_position(op: Op) -> bool:
     return op in (r.argmax, r.argmin)
 
 
+def carries(op: Op, dtype: DType) -> int:
+    """How many values a walk carries for this reduction."""
+    if is_extreme(op, dtype) or (is_position(op) and dtype.kind == "f"):
+        return 3
+    return 2 if is_position(op) or is_compensated(op, dtype) else 1
+
+
 def identity(b: Builder, op: Op, dtype: DType, type_: str) -> Value:
     """What a reduction of nothing gives, for positions the value part."""
     if is_position(op):
         return b.const(type_, r.lowest(dtype) if op is r.argmax else r.highest(dtype))
     return b.const(type_, RULES[op].identity(dtype))
+
+
+def nothing(b: Builder, op: Op, dtype: DType, type_: str) -> Value:
+    """What leaves an accumulator as it is: -0 for a float sum, which starts at 0.
+
+    (LLVM makes a slow vector expansion of a choice between numbers and 0 under a known mask.)
+    """
+    return b.const(type_, -0.0) if is_compensated(op, dtype) else identity(b, op, dtype, type_)
 
 
 def combine(b: Builder, op: Op, dtype: DType, acc: Value, v: Value) -> Value:
@@ -115,28 +136,10 @@ def fold(b: Builder, high: Value, low: Value) -> tuple[Value, Value]:
 
 def better(b: Builder, op: Op, dtype: DType, v: Value, best: Value) -> Value:
     """Whether ``v`` beats ``best``: strictly, and the first NaN beats everything."""
-    name = e.greater if op is r.argmax else e.less
-    wins = LOWER[name](b, dtype, [v, best])
-    if dtype.kind != "f":
-        return wins
-    return b.or_(wins, b.and_(b.fcmp("uno", v, v), b.fcmp("ord", best, best)))
-
-
-def first_best(b: Builder, op: Op, dtype: DType, best: Value, at: Value) -> Value:
-    """The position of the best lane, the lowest one among equals."""
-    lanes = lanes_of(best.type)
-    if lanes == 1:
-        return at
-    value, place = b.extract(best, 0), b.extract(at, 0)
-    for lane in range(1, lanes):
-        v, p = b.extract(best, lane), b.extract(at, lane)
-        same = LOWER[e.equal](b, dtype, [v, value])
-        if dtype.kind == "f":
-            same = b.or_(same, b.and_(b.fcmp("uno", v, v), b.fcmp("uno", value, value)))
-        earlier = b.and_(same, b.icmp("slt", p, place))
-        take = b.or_(better(b, op, dtype, v, value), earlier)
-        value, place = b.select(take, v, value), b.select(take, p, place)
-    return place
+    if dtype.kind == "f":
+        wins = b.fcmp("ugt" if op is r.argmax else "ult", v, best)
+        return b.and_(wins, b.fcmp("ord", best, best))
+    return LOWER[e.greater if op is r.argmax else e.less](b, dtype, [v, best])
 
 
 def position_type(lanes: int) -> str:

@@ -65,7 +65,7 @@ def _emit_scan(
     def row(i: list[Value]) -> None:
         starts = [moved(b, p, scalar, i, s[:-1]) for p, s in zip(args, strides, strict=False)]
         length = extents[-1]
-        with b.loop(b.i64(0), length, 1, [zero]) as loop:
+        with b.loop(b.i64(0), length, 1, [zero], reduced=True) as loop:
             t = b.sub(b.sub(length, b.i64(1)), loop.index) if reverse else loop.index
             places = [
                 b.gep(scalar, p, b.mul(t, s[-1])) for p, s in zip(starts, strides, strict=True)

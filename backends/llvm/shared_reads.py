@@ -46,9 +46,13 @@ class Host(Protocol):
 def share_reads(p: Host) -> None:
     """Merge the clusters of a partition that read an array in common."""
     readers: dict[Key, dict[Cluster, int]] = {}
-    for at, c in enumerate(p.ranks.steps()):
-        keys = list(_keys(p, c)) if isinstance(c, Cluster) else []
-        if not isinstance(c, Cluster) or not keys or not _is_walk(p, c):
+    steps = p.ranks.steps()
+    shared = _read_by_several(p, steps)
+    for at, c in enumerate(steps if shared else ()):
+        if not isinstance(c, Cluster):
+            continue
+        keys = list(_keys(p, c, shared))
+        if not keys or not _is_walk(p, c):
             continue
         found = [r for k in keys for r in list(readers.get(k, {}).items())[-LATEST:]]
         for other, place in dict(found).items():
@@ -58,12 +62,24 @@ def share_reads(p: Host) -> None:
             readers.setdefault(k, {}).setdefault(c.forward or c, at)
 
 
-def _keys(p: Host, c: Cluster) -> Iterable[Key]:
+def _read_by_several(p: Host, steps: Iterable[Step]) -> set[Tensor]:
+    """The arrays that more than one cluster reads."""
+    readers: dict[Tensor, Cluster] = {}
+    found: set[Tensor] = set()
+    for c in steps:
+        if isinstance(c, Cluster):
+            for source in (s for m in c.maps for _, s, _ in p.operands(m)):
+                if source not in c.maps and readers.setdefault(source, c) is not c:
+                    found.add(source)
+    return {n for n in found if n.op not in _NO_MEMORY}
+
+
+def _keys(p: Host, c: Cluster, shared: set[Tensor]) -> Iterable[Key]:
     """The arrays a cluster reads along its whole space, in the order of its axes."""
     every = tuple(range(len(c.space)))
     for m in c.maps if every else ():
         for operand, source, plain in p.operands(m):
-            if plain and source not in c.maps and source.op not in _NO_MEMORY:
+            if plain and source in shared and source not in c.maps:
                 axes = _axes(c, m, operand, source)
                 if tuple(a for a in axes if a is not None) == every:
                     yield source, c.space, axes

@@ -3,11 +3,24 @@ bytecode."""
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
+
 from symgraph.backends.llvm.runtime.program import Code, SizeOp
 from symgraph.errors import UsageError
 from symgraph.sizes import Atom, Dim, Size
 
-__all__ = ["SlotTable", "upper_bound"]
+__all__ = ["FOLDS", "SlotTable", "upper_bound"]
+
+#: Operations on two numbers, done at once where both are known.
+FOLDS: dict[SizeOp, Callable[[int, int], int]] = {
+    SizeOp.ADD: operator.add,
+    SizeOp.SUB: operator.sub,
+    SizeOp.MUL: operator.mul,
+    SizeOp.MIN: min,
+    SizeOp.MAX: max,
+    SizeOp.ALIGN64: lambda a, b: -(-a // 64) * 64,
+}
 
 
 class SlotTable:
@@ -17,6 +30,7 @@ class SlotTable:
         self.initial: list[int] = []
         self.code: list[Code] = []
         self._constants: dict[int, int] = {}
+        self._values: dict[int, int] = {}
         self._dims: dict[Size, int] = {}
         self._atoms: dict[Atom, int] = {}
 
@@ -39,15 +53,24 @@ class SlotTable:
     def slot(self, dim: Dim) -> int:
         """The slot that holds ``dim``."""
         if isinstance(dim, int):
-            if dim not in self._constants:
-                self._constants[dim] = self.new(dim)
-            return self._constants[dim]
+            found = self._constants.get(dim)
+            if found is None:
+                found = self._constants[dim] = self.new(dim)
+                self._values[found] = dim
+            return found
         if dim not in self._dims:
             self._dims[dim] = self._polynomial(dim)
         return self._dims[dim]
 
     def emit(self, op: SizeOp, a: int, b: int) -> int:
         """A slot computed from two others."""
+        left, right = self._values.get(a), self._values.get(b)
+        if left is not None and right is not None and op in FOLDS:
+            value = FOLDS[op](left, right)
+            if abs(value) < 1 << 63:  # what overflows raises in the call
+                return self.slot(value)
+        if op is SizeOp.ADD and (left == 0 or right == 0):
+            return b if left == 0 else a
         out = self.new()
         self.code.append((int(op), out, a, b))
         return out

@@ -34,7 +34,7 @@ class StepOrder(Generic[S]):
 
     def depends(self, step: S, on: S) -> bool:
         """Whether ``step`` depends on ``on`` (or is it)."""
-        return step is on or self._search([step], on)
+        return step is on or (self.rank[step] > self.rank[on] and self._search([step], on))
 
     def depends_indirectly(self, step: S, on: S) -> bool:
         """Whether ``step`` depends on ``on`` through a third step."""

@@ -22,6 +22,14 @@ def uniform_values(order: Sequence[Tensor], outputs: Sequence[Tensor]) -> dict[T
     Excepted are outputs and what is read from memory; and sizes found while running, since a kernel
     must wait for them.
     """
+    found: dict[Tensor, int] = {}
+    for k, node in enumerate(order):
+        if node.inputs and node.op.elementwise and node.shape == () and not node.after:
+            sources = [source_of(i) for i in node.inputs]
+            if all((is_scalar_literal(s) and not s.after) or s in found for s in sources):
+                found[node] = k
+    if not found:
+        return found
     stored = {source_of(o) for o in outputs}
     for node in order:
         if is_free(node):
@@ -30,12 +38,6 @@ def uniform_values(order: Sequence[Tensor], outputs: Sequence[Tensor]) -> dict[T
             stored |= {source_of(i) for i in node.inputs}
         elif node.op in READS_MEMORY:
             stored.add(source_of(node.inputs[0]))
-    found: dict[Tensor, int] = {}
-    for k, node in enumerate(order):
-        if node.inputs and node.op.elementwise and node.shape == () and not node.after:
-            sources = [source_of(i) for i in node.inputs]
-            if all((is_scalar_literal(s) and not s.after) or s in found for s in sources):
-                found[node] = k
     return {n: k for n, k in found.items() if n not in stored}
 
 

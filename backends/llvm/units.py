@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from symgraph.backends.llvm.clusters import CHEAP
+from symgraph.backends.llvm.clusters import CHEAP, HEAVY
 from symgraph.backends.llvm.join_axes import times
 from symgraph.backends.llvm.loops import Item, Nest, SizeParam
 from symgraph.sizes import Dim, maximum, product
 
 __all__ = [
-    "CHUNK", "COLUMNS", "FEW", "Side", "chunks_of", "dim_of", "one_chunk", "rest_of_inner",
-    "turned_axis", "unit_sides", "units_of", "work_of",
+    "CHUNK", "COLUMNS", "FEW", "Side", "chunks_of", "dim_of", "has_tiny_rows", "one_chunk",
+    "rest_of_inner", "turned_axis", "unit_sides", "units_of", "vector_axis", "work_of",
 ]  # fmt: skip
 
 #: Elements that a reduction accumulates before it combines: a multiple of every number of lanes.
@@ -29,6 +29,9 @@ BLOCK = 1024
 COLUMNS = 256
 #: A first loop with fewer steps than this is dealt out together with the second.
 FEW = 16
+#: The longest row that is walked beside others, lane by lane, and how many operations (a function
+#: counting as `HEAVY`) its elements may take together: they are written one after another.
+TINY, LONG = 4, 64
 #: Scalar operations that an elementary function, an element read or written, and one that is looked
 #: up count as, by the time they take.
 FUNCTION, ELEMENT, LOOKUP = 24, 8, 16
@@ -44,15 +47,31 @@ class Side:
 
 def unit_sides(nest: Nest) -> tuple[Side, ...]:
     """The axes (none, one or two) that the units of a joined nest divide, the slower one first."""
-    last = len(nest.extents) - 1
+    vectors = vector_axis(nest)
     outer = [a for a in range(len(nest.extents)) if a not in nest.inner]
-    sides = [Side(a, _step(nest, a) if a == last else 1) for a in outer]
+    sides = [Side(a, _step(nest, a) if a == vectors else 1) for a in outer]
     sides = [s for s in sides if s.step == 1 or not _is_below(nest.extents[s.axis], s.step + 1)]
     if len(sides) > 1 and turned_axis(nest) is None:
         first = nest.extents[sides[0].axis]
         if _is_below(first, FEW) or (isinstance(first, str) and sides[1].step == 1):
             return (sides[0], sides[1])
     return tuple(sides[:1])
+
+
+def vector_axis(nest: Nest) -> int:
+    """The axis that vectors run along."""
+    return len(nest.extents) - (2 if has_tiny_rows(nest) else 1)
+
+
+def has_tiny_rows(nest: Nest) -> bool:
+    """Whether the rows are so short that many of them fill a vector better than one does."""
+    last = len(nest.extents) - 1
+    if nest.inner != (last,) or not last or _is_below(nest.extents[last - 1], FEW):
+        return False
+    length = nest.extents[last]
+    ops = [i.node for i in nest.items if i.full and i.kind == "op"]
+    cost = sum(1 if n is not None and n.op.name in CHEAP else HEAVY for n in ops)
+    return isinstance(length, int) and 1 < length <= TINY and length * cost <= LONG
 
 
 def turned_axis(nest: Nest) -> int | None:
@@ -69,7 +88,7 @@ def turned_axis(nest: Nest) -> int | None:
 
 
 def _step(nest: Nest, axis: int) -> int:
-    return COLUMNS if nest.inner else BLOCK
+    return COLUMNS if nest.inner and axis == len(nest.extents) - 1 else BLOCK
 
 
 def _is_below(extent: int | str, bound: int) -> bool:

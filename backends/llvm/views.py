@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from symgraph.ops import elementwise, leaves, shape
@@ -17,6 +19,7 @@ __all__ = [
     "follow",
     "is_axis_view",
     "is_contiguous",
+    "viewer",
     "whole",
 ]
 
@@ -52,6 +55,7 @@ class View:
         return f"offset {self.offset} strides ({', '.join(map(str, self.strides))})"
 
 
+@functools.lru_cache(maxsize=4096)
 def contiguous_strides(dims: tuple[Dim, ...]) -> tuple[Dim, ...]:
     """Strides of a C-ordered array."""
     out: list[Dim] = []
@@ -130,6 +134,30 @@ def _reshaped(node: Tensor, view: View) -> View | None:
     if is_contiguous(view):
         return View(view.base, view.offset, contiguous_strides(node.shape), node.shape)
     return None
+
+
+def viewer() -> Callable[[Tensor], View]:
+    """A function that tells how any variable is read, remembering what it found."""
+    known: dict[Tensor, View] = {}
+
+    def view(node: Tensor) -> View:
+        found = known.get(node)
+        if found is not None:
+            return found
+        chain = []
+        while node not in known and node.op in VIEWS:
+            chain.append(node)
+            node = node.inputs[0]
+        found = known.get(node)
+        if found is None:
+            found = known[node] = whole(node)
+        for n in reversed(chain):
+            found = compose(n, found)
+            assert found is not None, "prepare has made every reshape a view"
+            known[n] = found
+        return found
+
+    return view
 
 
 def follow(axes: tuple[int | None, ...], node: Tensor) -> tuple[int | None, ...]:

@@ -89,9 +89,14 @@ _UNITS = {
 }
 
 
+_LARGEST = float(np.finfo(np.float32).max)
+
+
 def _rounded(v: float, dtype: DType) -> float:
     if dtype.itemsize == 8 or math.isinf(v):
         return float(v)
+    if abs(v) <= _LARGEST:
+        return float(np.float32(v))
     with np.errstate(over="ignore"):
         return float(np.float32(v))
 

@@ -10,7 +10,7 @@ from symgraph.ops import elementwise as e
 from symgraph.ops import reduction as r
 from symgraph.passes.facts import Facts
 from symgraph.passes.rules.coefficients import coefficient
-from symgraph.passes.rules.layout import constant_along, layout
+from symgraph.passes.rules.layout import MOVING, constant_along, layout
 from symgraph.tensor import Tensor
 
 __all__ = ["factors_of", "is_own_average", "is_tangent", "normalised_part", "row_sum_of"]
@@ -20,6 +20,8 @@ DEPTH = 8
 
 def row_sum_of(total: Tensor, terms: Tensor) -> tuple[int, ...] | None:
     """The axes, if ``total`` is the sum of ``terms`` with the summed axes kept."""
+    if total.op is not r.sum_ and total.op not in MOVING:
+        return None
     found = layout(total)
     if found.source.op is not r.sum_ or found.source.inputs[0] is not terms or found.stopped:
         return None

@@ -16,7 +16,7 @@ from symgraph.passes.facts import one_hot_axes
 from symgraph.passes.rules.averages import is_tangent, normalised_part, row_sum_of
 from symgraph.passes.rules.coefficients import coefficient
 from symgraph.passes.rules.layout import constant_along, layout, reshaped
-from symgraph.passes.rules.pattern import Kind, P, Var, literal_of
+from symgraph.passes.rules.pattern import Kind, P, Var, literal_of, some_input
 from symgraph.passes.rules.rule import FINITE_ONLY, ROUNDING, STABILISING, Match, Rule
 from symgraph.sizes import product
 from symgraph.tensor import Tensor
@@ -140,7 +140,7 @@ def _is_zero(x: Total | None) -> bool:
 
 def _known_total(m: Match) -> Tensor | None:
     """The sum of a row of one-hot and literal terms, all of moderate size."""
-    if m.node.dtype.kind != "f" or m.t.op not in (e.add, e.subtract):
+    if m.node.dtype.kind != "f":
         return None
     found = _Rows(m, m.node.attrs["axis"], strict=True).total(m.t)
     if found is None or len(found) != 1:
@@ -317,7 +317,8 @@ def _counts(x: Tensor) -> bool:
 
 # fmt: off
 CROSSENTROPY: tuple[Rule, ...] = (
-    Rule("sum_of_labels",      P.sum(t),                           _known_total, ROUNDING, ulps=16),
+    Rule("sum_of_labels",
+        P.sum(t), _known_total, ROUNDING, ulps=16, looks=some_input((e.add, e.subtract))),
     Rule("sum_normalised",     P.sum(t),                           _sum_of_normalised, FINITE_ONLY),
     Rule("sum_of_zero_sum",    P.sum(P.add(x, y)),                 _without_zero_sum, STABILISING),
     Rule("sum_less_zero_sum",  P.sum(P.subtract(x, y)),            _without_zero_sum, STABILISING),

@@ -24,7 +24,7 @@ from symgraph.passes.rules.pattern import Tree
 from symgraph.passes.rules.rule import Match, Rule, RuleWarning
 from symgraph.passes.rules.ruleset import Candidate, Kinds, RuleSet, Signature, Top
 from symgraph.passes.rules.users import Users
-from symgraph.passes.trace import Rewrite, record
+from symgraph.passes.trace import Rewrite, count_warning, record
 from symgraph.tensor import Tensor, apply, is_outdated, reapply
 from symgraph.types import TupleType
 
@@ -35,6 +35,9 @@ SWEEPS = 8
 
 #: how many of the last rewrites are looked at to say which rules do not end
 SHOWN = 20
+
+#: why a node is replaced by itself on the normal forms of its inputs
+REBUILD = "rebuild"
 
 
 @functools.cache
@@ -85,19 +88,16 @@ class _Run:
             set_origin(before)
 
     def _sweep(self) -> list[Tensor]:
-        done, moved = self.done, False
+        done, replaced = self.done, self.became.keys()
         for node in self.nodes:
             if node in done:
-                moved = True
-            elif (moved and self._stale(node)) or node.after:
-                moved = True
+                continue
+            if node.after or not replaced.isdisjoint(node.inputs):
                 self._settle(node)
                 if node not in done:
                     self.normal_form(node)
-            elif not self._settled(node):
-                moved = True
-                if not self._known(node):
-                    self.normal_form(node)
+            elif not self._settled(node) and not self._known(node):
+                self.normal_form(node)
         return [self._finished(o) for o in self.outputs]
 
     def _finished(self, output: Tensor) -> Tensor:
@@ -155,7 +155,7 @@ class _Run:
         if node.inputs and not born and (self._stale(node) or is_outdated(node)):
             new = self._rebuilt(node)
             if new is not node:
-                self._replace(node, new, "rebuild")
+                self._replace(node, new, REBUILD)
                 fresh = new not in self.done and new not in self.became and not self._stale(new)
                 if fresh and (self._settled(new) or self._known(new)):
                     self.done[node] = self.done[new]
@@ -165,7 +165,7 @@ class _Run:
     def _rebuilt(self, node: Tensor) -> Tensor:
         """The node on the normal forms of its inputs; it comes from where the node came from."""
         done = self.done
-        origin = node.origin if node.origin is not None else Derived(node, "rebuild")
+        origin = node.origin if node.origin is not None else Derived(node, REBUILD)
         return reapply(node, tuple([done[i] for i in node.inputs]), origin)
 
     def _settled(self, node: Tensor) -> bool:
@@ -226,7 +226,7 @@ class _Run:
 
     def _replace(self, node: Tensor, new: Tensor, why: str) -> None:
         self.became[node] = new, why
-        self.users.moved(node, new)
+        self.users.moved(node, new, why == REBUILD)
 
     def _open(self, node: Tensor, stack: list[Tensor]) -> None:
         """A node whose replacement needs the node itself would never be done."""
@@ -243,19 +243,21 @@ class _Run:
         message = f"pass {self.pass_name}: rules {what}"
         if any(self.rules[n] is not built_in().get(n) for n in names):
             raise GraphError(message)
+        count_warning()
         warnings.warn(f"{message}; rewriting stopped there", RuleWarning, stacklevel=1)
 
     def _rewrite(self, node: Tensor, fits: tuple[Candidate, ...]) -> tuple[Tensor, str] | None:
         if self.stopped:
             return None
-        attempt, facts, users = self.attempt, self.facts, self.users
+        attempt = self.attempt
         self.counts.attempts += len(fits)
         attempt.source = node
+        match = Match(node, {}, self.facts, self.users)
         for rule, fit, when, sound, right in fits:
-            env: dict[str, Tensor] = {}
-            if fit is not None and not fit(node, env):
-                continue
-            match = Match(node, env, facts, users)
+            if fit is not None:
+                match.env = {}
+                if not fit(node, match.env):
+                    continue
             attempt.how = rule.name
             if when is not None and not when(match):
                 continue
@@ -301,7 +303,8 @@ def rewrite_outputs(
     counts: Callable[[Counts], None] | None = None,
 ) -> tuple[list[Tensor], list[Rewrite]]:
     """The normal forms of ``outputs`` under ``rules``, and the rewrites that led there."""
-    return _rewritten(outputs, topological(outputs), rules, pass_name, counts)
+    found, _, log = _rewritten(outputs, topological(outputs), rules, pass_name, counts)
+    return found, log
 
 
 def _rewritten(
@@ -310,9 +313,13 @@ def _rewritten(
     rules: RuleSet,
     pass_name: str,
     counts: Callable[[Counts], None] | None = None,
-) -> tuple[list[Tensor], list[Rewrite]]:
-    """Sweeps, until none leaves a node alone that had company when a rule asked."""
+) -> tuple[list[Tensor], Sequence[Tensor] | None, list[Rewrite]]:
+    """Sweeps, until none leaves a node alone that had company when a rule asked.
+
+    The outputs, the nodes they depend on if these are known, and the rewrites.
+    """
     log: list[Rewrite] = []
+    known: Sequence[Tensor] | None = None
     collects = gc.isenabled()
     gc.disable()  # nodes make no cycles; looking for some among them takes most of the time
     try:
@@ -320,9 +327,10 @@ def _rewritten(
             run = _Run(rules, pass_name, outputs, nodes)
             outputs = run.results()
             log += run.log
+            known = None
             if not run.log or not run.users.refused:
                 break
-            nodes = topological(outputs)
+            known = nodes = topological(outputs)
             if not run.users.freed(nodes):
                 break
     finally:
@@ -330,18 +338,22 @@ def _rewritten(
             gc.enable()
     if counts is not None:
         counts(run.counts)
-    return list(outputs), log
+    return list(outputs), known, log
 
 
 def rewrite_graph(graph: Graph, rules: RuleSet, pass_name: str) -> Graph:
     """The graph in normal form; inputs and equations are kept, rewrites go to the trace."""
-    outputs, log = _rewritten(graph.outputs, graph.nodes, rules, pass_name)
+    outputs, nodes, log = _rewritten(graph.outputs, graph.nodes, rules, pass_name)
     record(log)
-    return successor(graph, outputs) if log else graph
+    return successor(graph, outputs, nodes) if log else graph
 
 
-def successor(graph: Graph, outputs: Sequence[Tensor]) -> Graph:
-    """A graph of other outputs with the inputs and the equations of ``graph``."""
-    new = Graph(outputs, graph.inputs)
+def successor(
+    graph: Graph, outputs: Sequence[Tensor], nodes: Sequence[Tensor] | None = None
+) -> Graph:
+    """A graph of other outputs (and their ``nodes``, where they are known) with the inputs and the
+    equations of ``graph``.
+    """
+    new = Graph(outputs, graph.inputs, nodes=nodes)
     new.equations = {**new.equations, **graph.equations}
     return new

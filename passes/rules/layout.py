@@ -13,9 +13,21 @@ from symgraph.passes.rebuild import rebuilt
 from symgraph.sizes import Dim, is_one
 from symgraph.tensor import Tensor, apply
 
-__all__ = ["Layout", "constant_along", "is_one", "layout", "replay", "reshaped", "same_values"]
+__all__ = [
+    "MOVING",
+    "Layout",
+    "constant_along",
+    "is_one",
+    "layout",
+    "replay",
+    "reshaped",
+    "same_values",
+]
 
 DEPTH = 8
+
+#: what :func:`layout` looks through
+MOVING = frozenset((s.expand_dims, s.squeeze, s.permute_dims, s.broadcast_to, e.stop_gradient))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from symgraph.ops import reduction as r
 from symgraph.ops import shape as s
 from symgraph.passes.rebuild import rebuilt
 from symgraph.passes.rules.exponents import exponent, reduced_as
-from symgraph.passes.rules.layout import is_one, layout, reshaped
-from symgraph.passes.rules.pattern import Kind, Node, P, Var, near_input
-from symgraph.passes.rules.product_trees import BRANCHES, factors_of, may_hold
+from symgraph.passes.rules.layout import MOVING, is_one, layout, reshaped
+from symgraph.passes.rules.pattern import Kind, Node, P, Var
+from symgraph.passes.rules.product_trees import BRANCHES, factors_of
 from symgraph.passes.rules.rule import FINITE_ONLY, STABILISING, Match, Rule
 from symgraph.passes.rules.softmax import spelled_softmax
 from symgraph.tensor import Tensor, apply
@@ -124,13 +124,15 @@ def _over_weighted_sum(m: Match) -> Tensor | None:
 
 def _may_share(inputs: tuple[Kind, ...]) -> bool:
     """Whether a total, or a tree that might hold one, stands among the factors."""
-    return _NEAR(inputs) or _DEEP(inputs)
+    return any(
+        i.op in TOTALS or (i.op in BRANCHES and not _WITHIN.isdisjoint(i.ops)) for i in inputs
+    )
 
 
 #: what a sum, laid out beside its terms, is made by
-TOTALS = frozenset((r.sum_, s.expand_dims, s.squeeze, s.reshape, s.broadcast_to, s.permute_dims))
+TOTALS = MOVING | {r.sum_}
 
-_NEAR, _DEEP = near_input(TOTALS), may_hold(frozenset((r.sum_, e.exp)))
+_WITHIN = TOTALS | BRANCHES
 
 # fmt: off
 MIXTURES: tuple[Rule, ...] = (

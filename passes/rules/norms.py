@@ -12,8 +12,16 @@ from symgraph.ops import elementwise as e
 from symgraph.ops import leaves
 from symgraph.ops import reduction as r
 from symgraph.ops import shape as s
-from symgraph.passes.rules.pattern import Const, P, Var, literal_of
-from symgraph.passes.rules.rule import EXACT, FINITE_ONLY, STABILISING, Match, Rule, floating
+from symgraph.passes.rules.pattern import Const, Kind, P, Var, literal_of
+from symgraph.passes.rules.rule import (
+    EXACT,
+    FINITE_ONLY,
+    STABILISING,
+    Look,
+    Match,
+    Rule,
+    floating,
+)
 from symgraph.sizes import Dim, product
 from symgraph.tensor import Tensor, apply
 
@@ -95,9 +103,18 @@ def _norm_negative(m: Match) -> Tensor:
 Mean = tuple[Tensor, tuple[int, ...], bool]
 
 
+#: what makes a mean of a sum
+MEANS = frozenset((e.divide, e.multiply))
+
+
+def _may_be_means(kinds: tuple[Kind, ...]) -> bool:
+    """Whether the first operand and what the second is made of may be means."""
+    return kinds[0].op in MEANS and MEANS.issuperset(kinds[1].ops)
+
+
 def _mean(x: Tensor) -> Mean | None:
     """What x is the mean of: a sum over its count, or times the inverse of it."""
-    if x.op not in (e.divide, e.multiply):
+    if x.op not in MEANS:
         return None
     for total, count in (x.inputs, x.inputs[::-1])[: 2 if x.op is e.multiply else 1]:
         kept = total.op is s.expand_dims
@@ -176,6 +193,11 @@ def _exact_operand(m: Match) -> bool:
     return floating(m) and m.x.op not in _SATURATING
 
 
+def _of_exact(k: int) -> Look:
+    """Whether input ``k`` may be the square of such an operand."""
+    return lambda kinds: kinds[k].ops[0] not in _SATURATING
+
+
 def _difference_of_roots(m: Match) -> Tensor | None:
     """sqrt(x + c) - sqrt(x + d) is (c - d) / (sqrt(x + c) + sqrt(x + d))."""
     (first, c1), (second, c2) = _shift(m.x), _shift(m.y)
@@ -240,20 +262,22 @@ NORMS: tuple[Rule, ...] = (
         P.square(P.hypot(x, y)), P.add(P.square(x), P.square(y)), STABILISING),
     # ---- variances -------------------------------------------------------------------------------
     Rule("mean_square_less_squared_mean",
-        P.subtract(a, P.square(b)), _variance, STABILISING, floating),
+        P.subtract(a, P.square(b)), _variance, STABILISING, floating, looks=_may_be_means),
     Rule("mean_product_less_means",
         P.subtract(a, P.multiply(x, y)), _covariance, FINITE_ONLY, floating,
-        sound=_small_deviations),
+        sound=_small_deviations, looks=_may_be_means),
     # ---- differences that cancel -----------------------------------------------------------------
     Rule("difference_of_squares",
         P.subtract(P.square(x), P.square(y)),
         P.multiply(P.subtract(x, y), P.add(x, y)), STABILISING, _exact_operand),
     Rule("one_minus_square",
         P.subtract(1.0, P.square(x)),
-        P.multiply(P.subtract(1.0, x), P.add(1.0, x)), STABILISING, _exact_operand),
+        P.multiply(P.subtract(1.0, x), P.add(1.0, x)), STABILISING, _exact_operand,
+        looks=_of_exact(1)),
     Rule("square_minus_one",
         P.subtract(P.square(x), 1.0),
-        P.multiply(P.subtract(x, 1.0), P.add(1.0, x)), STABILISING, _exact_operand),
+        P.multiply(P.subtract(x, 1.0), P.add(1.0, x)), STABILISING, _exact_operand,
+        looks=_of_exact(0)),
     Rule("difference_of_roots",
         P.subtract(P.sqrt(x), P.sqrt(y)), _difference_of_roots, STABILISING),
     Rule("difference_of_reciprocals",

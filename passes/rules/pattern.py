@@ -83,6 +83,16 @@ class Node:
             return False
         return self.trait is None or self.trait in op.traits
 
+    def over(self, children: tuple[Op, ...]) -> bool:
+        """Whether its inputs may be made by these."""
+        if self.arity is not None and self.arity != len(children):
+            return False
+        if self.children is None:
+            return True
+        if self.every:
+            return bool(children) and self.children.issuperset(children)
+        return not self.children.isdisjoint(children)
+
 
 @dataclass(frozen=True, slots=True)
 class Tree:
@@ -227,14 +237,7 @@ CONSTANT_OPS = (leaves.constant, shape.broadcast_to)
 def could_match(pattern: Pattern | Node, op: Op, children: tuple[Op, ...]) -> bool:
     """Whether the pattern fits a node of ``op`` whose inputs are made by ``children``."""
     if isinstance(pattern, Node):
-        if not pattern.takes(op):
-            return False
-        if pattern.arity is not None and pattern.arity != len(children):
-            return False
-        if pattern.children is None:
-            return True
-        hits = [c in pattern.children for c in children]
-        return bool(hits) and (all(hits) if pattern.every else any(hits))
+        return pattern.takes(op) and pattern.over(children)
     if not isinstance(pattern, Call) or pattern.op is not op or len(pattern.args) != len(children):
         return False
     return all(_child_fits(a, c) for a, c in zip(pattern.args, children, strict=True))
@@ -252,10 +255,13 @@ def may_match(pattern: Pattern | Node, inputs: tuple[Kind, ...]) -> bool:
         return True
     assert isinstance(pattern, Call)
     same: dict[str, Kind] = {}
-    return all(
-        same.setdefault(arg.name, kind) is kind if isinstance(arg, Var) else _kind_fits(arg, kind)
-        for arg, kind in zip(pattern.args, inputs, strict=True)
-    )
+    for arg, kind in zip(pattern.args, inputs, strict=True):
+        if isinstance(arg, Var):
+            if same.setdefault(arg.name, kind) is not kind:
+                return False
+        elif not _kind_fits(arg, kind):
+            return False
+    return True
 
 
 def _kind_fits(arg: Pattern, kind: Kind) -> bool:

@@ -125,7 +125,7 @@ def _row(x: Tensor) -> Tensor | None:
 def _outer_left(m: Match) -> Tensor | None:
     """(v w^T) B is v (w^T B): the outer product is never formed."""
     row = _row(m.b)
-    if row is None or m.a.ndim != 2 or not is_one(m.a.shape[1]) or m.y.ndim != 2:
+    if row is None or m.y.ndim != 2:
         return None
     return f.multiply(m.a, f.matmul(row, m.y)) if row.shape[1] == m.y.shape[0] else None
 
@@ -133,9 +133,14 @@ def _outer_left(m: Match) -> Tensor | None:
 def _outer_right(m: Match) -> Tensor | None:
     """B (v w^T) is (B v) w^T."""
     row = _row(m.b)
-    if row is None or m.a.ndim != 2 or not is_one(m.a.shape[1]) or m.y.ndim != 2:
+    if row is None or m.y.ndim != 2:
         return None
     return f.multiply(f.matmul(m.y, m.a), row) if m.y.shape[1] == m.a.shape[0] else None
+
+
+def _rank_one(m: Match) -> bool:
+    """Whether the operand is a column times something that nobody else uses."""
+    return m.a.ndim == 2 and is_one(m.a.shape[1]) and m.alone(m.t)
 
 
 def _small_factors(m: Match) -> bool:
@@ -235,10 +240,10 @@ PRODUCTS: tuple[Rule, ...] = (
     # ---- small and equal operands ----------------------------------------------------------------
     Rule("outer_product",      P.matmul(x, y), _outer, ROUNDING),
     Rule("outer_times",
-        P.matmul(P.multiply(a, b).named("t"), y), _outer_left, FINITE_ONLY, _alone("t"),
+        P.matmul(P.multiply(a, b).named("t"), y), _outer_left, FINITE_ONLY, _rank_one,
         sound=_small_factors),
     Rule("times_outer",
-        P.matmul(y, P.multiply(a, b).named("t")), _outer_right, FINITE_ONLY, _alone("t"),
+        P.matmul(y, P.multiply(a, b).named("t")), _outer_right, FINITE_ONLY, _rank_one,
         sound=_small_factors),
     Rule("dot_same",           P.matmul(x, y), _dot_same, STABILISING,
         looks=some_input(FLATTENING)),

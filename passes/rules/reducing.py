@@ -268,11 +268,9 @@ def _root_rises(m: Match) -> Tensor | None:
 # ---- sums of products ----------------------------------------------------------------------------
 
 
-def _factor_out(m: Match) -> Tensor | None:
+def _factor_out(m: Match) -> Tensor:
     """sum_j a_i * x_ij is a_i * sum_j x_ij."""
     of, axes = _source(m), _axes(m.node)
-    if not _splits(m):
-        return None
     extra = of.ndim - m.a.ndim
     dropped = tuple(k - extra for k in axes if k >= extra)
     factor = f.squeeze(m.a, dropped) if dropped else m.a
@@ -362,7 +360,7 @@ REDUCING: tuple[Rule, ...] = (
     Rule("min_sqrt",           P.min(P.sqrt(x)), _root_rises, EXACT),
     # ---- of products -----------------------------------------------------------------------------
     Rule("sum_factor",
-        P.sum(P.multiply(a, b)), _factor_out, FINITE_ONLY, sound=_regroups),
+        P.sum(P.multiply(a, b)), _factor_out, FINITE_ONLY, _splits, sound=_regroups),
     Rule("sum_chosen",
         P.sum(P.where(Var("t"), c, 0.0)), _sum_of_chosen, NORMWISE, _finite_literal),
     # ---- of diagonals and one-hot rows ----------------------------------------------------------

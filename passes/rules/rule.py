@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from symgraph.passes.facts import Facts
@@ -98,6 +98,8 @@ class Rule:
     sound: Condition | None = None
     ulps: float = 2
     looks: Look | None = None
+    #: what sets of rules have worked out of the left side, for all that hold the rule
+    memo: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def maker(self) -> Build:
         """The right side as a function of the match."""

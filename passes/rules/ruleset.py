@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from symgraph.errors import GraphError, UsageError
@@ -21,7 +21,6 @@ from symgraph.passes.rules.pattern import (
     Pattern,
     Tree,
     Var,
-    could_match,
     marks_of,
     matcher,
     may_match,
@@ -46,8 +45,8 @@ Top = tuple[int, Tree, bool]
 #: what a signature tells: the kind of the node, the rules that may fit, the inputs that may be tops
 Entry = tuple[Kind, tuple[Candidate, ...], tuple[Top, ...]]
 
-#: a rule's place, one variant of its left side and what to do with it
-Indexed = tuple[int, Call | Node, Candidate]
+#: a rule's place, one variant of its left side, the rule, and what makes the variant's matcher
+Indexed = tuple[int, Call | Node, Rule, Callable[[], Matcher] | None]
 
 #: what a left side asks each input to be: made by an operation, or `ANY`, or `LITERAL`
 Asked = tuple[Op | str, ...]
@@ -89,12 +88,11 @@ class RuleSet:
             if isinstance(rule.left, Tree) and self._may_fire(rule):
                 fits = self.trees.get(rule.left, ())
                 self.trees[rule.left] = (*fits, self._candidate(rule, None))
-        self._anywhere: list[Indexed] = []
+        #: left sides that are no pattern, by the operations they name; None where they name none
+        self._anywhere: dict[Op | None, list[tuple[int, Node, Rule]]] = {}
         self._by_op: dict[Op, list[Placed]] | None = None
         self._of_op: dict[Op, dict[Asked, list[Placed]]] = {}
-        self._orders: dict[int, list[tuple[Asked, Call]]] = {}
-        self._made: dict[tuple[int, int], Indexed] = {}
-        self._nodes_of: dict[Op, list[Indexed]] = {}
+        self._nodes_of: dict[Op, list[tuple[Node, Indexed]]] = {}
         self._by_ops: dict[tuple[Op, ...], list[Indexed]] = {}
         self._kinds: dict[tuple[Op, tuple[Op, ...], frozenset[str] | None], Kind] = {}
         self._numbers: dict[Number, list[Number]] = {}
@@ -150,23 +148,29 @@ class RuleSet:
 
     def _candidate(self, rule: Rule, match: Matcher | None) -> Candidate:
         sound = None if self.relaxed or rule.contract != FINITE_ONLY else rule.sound
-        return rule, match, rule.when, sound, rule.maker()
+        make = rule.memo.get("maker")
+        if make is None:
+            make = rule.memo["maker"] = rule.maker()
+        return rule, match, rule.when, sound, make
 
     def _index(self) -> dict[Op, list[Placed]]:
         """The rules and their places by the operation of the left side; made at first use."""
         by_op: dict[Op, list[Placed]] = {}
         for k, rule in enumerate(self.rules):
-            if isinstance(rule.left, Tree) or not self._may_fire(rule):
+            left = rule.left
+            if isinstance(left, Tree) or not self._may_fire(rule):
                 continue
-            for n in numbers_in(rule.left):
+            if isinstance(left, Node):
+                entry = k, left, rule
+                for op in (None,) if left.ops is None else left.ops:
+                    self._anywhere.setdefault(op, []).append(entry)
+                continue
+            if not isinstance(left, Call):
+                raise GraphError(f"rule {rule.name}: the left side is no operation")
+            for n in _numbers_of(rule):
                 if repr(n) not in map(repr, self._numbers.setdefault(n, [])):
                     self._numbers[n].append(n)
-            if isinstance(rule.left, Node):
-                self._anywhere.append((k, rule.left, self._candidate(rule, None)))
-                continue
-            if not isinstance(rule.left, Call):
-                raise GraphError(f"rule {rule.name}: the left side is no operation")
-            by_op.setdefault(rule.left.op, []).append((k, rule, rule.left))
+            by_op.setdefault(left.op, []).append((k, rule, left))
         self._by_op = by_op
         return by_op
 
@@ -178,27 +182,10 @@ class RuleSet:
             by_op = self._by_op if self._by_op is not None else self._index()
             found = self._of_op[op] = {}
             for placed in by_op.get(op, ()):
-                asked = asks(placed[2])
+                asked = _asked_of(placed[1], placed[2])
                 found.setdefault(asked, []).append(placed)
                 if "commutative" in op.traits and len(asked) == 2 and asked[0] != asked[1]:
                     found.setdefault(asked[::-1], []).append(placed)
-        return found
-
-    def _variants(self, placed: Placed) -> list[tuple[Asked, Call]]:
-        """The variants of a rule's left side, and what each asks; made when one may fit."""
-        k, _, left = placed
-        found = self._orders.get(k)
-        if found is None:
-            made = [v for v in variants(left) if isinstance(v, Call)]
-            found = self._orders[k] = [(asks(v), v) for v in made]
-        return found
-
-    def _matched(self, k: int, rule: Rule, variant: Call) -> Indexed:
-        """A variant with its matcher; made when a node may first fit it."""
-        found = self._made.get((k, id(variant)))
-        if found is None:
-            entry = k, variant, self._candidate(rule, matcher(variant))
-            found = self._made[k, id(variant)] = entry
         return found
 
     def marks(self, constant: Tensor) -> frozenset[str] | None:
@@ -232,13 +219,15 @@ class RuleSet:
 
     def _select(self, op: Op, inputs: tuple[Kind, ...]) -> tuple[Candidate, ...]:
         return tuple(
-            candidate
-            for _, pattern, candidate in self._by_operations(op, tuple([i.op for i in inputs]))
-            if may_match(pattern, inputs) and _looks(candidate[0], inputs)
+            [
+                self._candidate(rule, None if fit is None else fit())
+                for _, left, rule, fit in self._by_operations(op, tuple([i.op for i in inputs]))
+                if may_match(left, inputs) and (rule.looks is None or rule.looks(inputs))
+            ]
         )
 
-    def _near(self, op: Op, children: tuple[Op, ...]) -> list[tuple[int, Rule, Call]]:
-        """The variants that fit this operation on inputs made by these, in order."""
+    def _near(self, op: Op, children: tuple[Op, ...]) -> list[Indexed]:
+        """The left sides that fit this operation on inputs made by these, in order."""
         found = self._lefts(op)
         if len(children) > FEW:
             fits = {k for k in found if len(k) == len(children) and all(map(_granted, k, children))}
@@ -246,30 +235,27 @@ class RuleSet:
             fits = {k for k in itertools.product(*map(_offered, children)) if k in found}
         rules = {placed[0]: placed for asked in fits for placed in found[asked]}
         return [
-            (k, rules[k][1], variant)
+            (k, variant.left, rules[k][1], variant.matcher)
             for k in sorted(rules)
-            for asked, variant in self._variants(rules[k])
-            if asked in fits
+            for variant in _variants_of(rules[k][1])
+            if variant.asked in fits
         ]
 
-    def _nodes(self, op: Op) -> list[Indexed]:
+    def _nodes(self, op: Op) -> list[tuple[Node, Indexed]]:
         """The left sides of any operation that fit this one on some inputs."""
         found = self._nodes_of.get(op)
         if found is None:
+            entries = [*self._anywhere.get(op, ()), *self._anywhere.get(None, ())]
             found = self._nodes_of[op] = [
-                entry
-                for entry in self._anywhere
-                if isinstance(entry[1], Node) and entry[1].takes(op)
+                (left, (k, left, rule, None)) for k, left, rule in entries if left.takes(op)
             ]
         return found
 
     def _by_operations(self, op: Op, children: tuple[Op, ...]) -> list[Indexed]:
         found = self._by_ops.get((op, *children))
         if found is None:
-            fits: list[Indexed] = [
-                self._matched(k, rule, variant) for k, rule, variant in self._near(op, children)
-            ]
-            fits += [e for e in self._nodes(op) if could_match(e[1], op, children)]
+            fits = self._near(op, children)
+            fits += [entry for left, entry in self._nodes(op) if left.over(children)]
             found = self._by_ops[op, *children] = sorted(fits, key=lambda entry: entry[0])
         return found
 
@@ -280,6 +266,46 @@ class RuleSet:
             for tree in self.trees
             if i.op in tree.ops and not (tree.ops | tree.near).isdisjoint(i.ops)
         )
+
+
+class _Variant:
+    """A left side with its operands in one order, and what matches it: made when it may fit."""
+
+    __slots__ = ("_matcher", "asked", "left")
+
+    def __init__(self, left: Call) -> None:
+        self.left, self.asked = left, asks(left)
+        self._matcher: Matcher | None = None
+
+    def matcher(self) -> Matcher:
+        if self._matcher is None:
+            self._matcher = matcher(self.left)
+        return self._matcher
+
+
+def _variants_of(rule: Rule) -> list[_Variant]:
+    """The left side of a rule with its operands in every order."""
+    found: list[_Variant] | None = rule.memo.get("variants")
+    if found is None:
+        made = variants(rule.left) if isinstance(rule.left, Call) else []
+        found = rule.memo["variants"] = [_Variant(v) for v in made if isinstance(v, Call)]
+    return found
+
+
+def _asked_of(rule: Rule, left: Call) -> Asked:
+    """What the left side of a rule asks as it is written."""
+    found: Asked | None = rule.memo.get("asked")
+    if found is None:
+        found = rule.memo["asked"] = asks(left)
+    return found
+
+
+def _numbers_of(rule: Rule) -> list[Number]:
+    """The numbers that the left side of a rule asks for."""
+    found: list[Number] | None = rule.memo.get("numbers")
+    if found is None:
+        found = rule.memo["numbers"] = numbers_in(rule.left)
+    return found
 
 
 def asks(left: Call) -> Asked:
@@ -300,10 +326,6 @@ def _offered(child: Op) -> Asked:
 
 def _granted(asked: Op | str, child: Op) -> bool:
     return asked in _offered(child)
-
-
-def _looks(rule: Rule, inputs: tuple[Kind, ...]) -> bool:
-    return rule.looks is None or rule.looks(inputs)
 
 
 class Kinds(dict[Tensor, Kind]):

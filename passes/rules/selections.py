@@ -44,11 +44,17 @@ SELECTING = frozenset((s.expand_dims, s.permute_dims, e.astype, e.where))
 
 
 def _selects(k: int) -> Look:
-    return lambda kinds: kinds[k].op in SELECTING
+    return lambda kinds: _may_select(kinds[k])
+
+
+def _may_select(kind: Kind) -> bool:
+    if kind.op in (s.expand_dims, s.permute_dims):
+        return kind.ops[0] in SELECTING
+    return kind.op in SELECTING
 
 
 def _transposed(kinds: tuple[Kind, ...]) -> bool:
-    return kinds[0].op is s.permute_dims
+    return kinds[0].op is s.permute_dims and kinds[0].ops[0] in SELECTING
 
 
 def _selection(m: Match, x: Tensor) -> Selection | None:
@@ -149,6 +155,20 @@ def _pays(matrix: Tensor, classes: int) -> bool:
     return all(not isinstance(n, int) or n >= least for n, least in sizes)
 
 
+def _diagonal_second(m: Match) -> bool:
+    found = _selection(m, m.node.inputs[1])
+    return found is not None and found[0] is None
+
+
+def _selecting_first(m: Match) -> bool:
+    return _selection(m, m.node.inputs[0]) is not None
+
+
+def _scattering_first(m: Match) -> bool:
+    first = m.node.inputs[0]
+    return is_transpose(first) and _selection(m, first.inputs[0]) is not None
+
+
 def _other_finite(k: int) -> Condition:
     return lambda m: m.facts.finite(m.node.inputs[k])
 
@@ -192,18 +212,18 @@ def on_diagonal(mask: Tensor) -> bool:
 # fmt: off
 SELECTIONS: tuple[Rule, ...] = (
     Rule("rows_selected",
-        P.matmul(x, y), lambda m: _by_selection(m, False), FINITE_ONLY, sound=_other_finite(1),
-        looks=_selects(0)),
+        P.matmul(x, y), lambda m: _by_selection(m, False), FINITE_ONLY, _selecting_first,
+        sound=_other_finite(1), looks=_selects(0)),
     Rule("rows_selected_guarded",
         P.matmul(x, y), lambda m: _by_selection(m, True), ROUNDING, looks=_selects(0)),
     Rule("columns_scaled",
-        P.matmul(x, y), lambda m: _by_diagonal(m, False), FINITE_ONLY, sound=_other_finite(0),
-        looks=_selects(1)),
+        P.matmul(x, y), lambda m: _by_diagonal(m, False), FINITE_ONLY, _diagonal_second,
+        sound=_other_finite(0), looks=_selects(1)),
     Rule("columns_scaled_guarded",
         P.matmul(x, y), lambda m: _by_diagonal(m, True), ROUNDING, looks=_selects(1)),
     Rule("rows_scattered",
-        P.matmul(x, y), lambda m: _by_scattering(m, False), FINITE_ONLY, sound=_other_finite(1),
-        looks=_transposed),
+        P.matmul(x, y), lambda m: _by_scattering(m, False), FINITE_ONLY, _scattering_first,
+        sound=_other_finite(1), looks=_transposed),
     Rule("rows_scattered_guarded",
         P.matmul(x, y), lambda m: _by_scattering(m, True), NORMWISE, looks=_transposed),
 )

@@ -300,7 +300,7 @@ SIGMOID: tuple[Rule, ...] = (
         STABILISING, looks=_may_complement),
     Rule("literals_of_bounded", P.multiply(c, P.multiply(d, x)),   _joined_literals, STABILISING),
     Rule("own_square",      P.subtract(x, P.square(x)),            _own_square, STABILISING,
-        lambda m: m.x.op is e.sigmoid),
+        lambda m: m.x.op is e.sigmoid, looks=lambda kinds: kinds[0].op is e.sigmoid),
     Rule("one_minus_tanh_squared",
         P.subtract(1, P.square(P.tanh(u))), _one_minus_tanh_squared, STABILISING,
         lambda m: m.alone(m.node.inputs[1].inputs[0])),

@@ -29,14 +29,14 @@ class Users:
     ) -> None:
         self._outputs, self._nodes, self._done = outputs, nodes, done
         self._count: dict[Tensor, int] = {}
-        self._moves: list[tuple[Tensor, Tensor]] = []
+        self._moves: list[tuple[Tensor, Tensor, bool]] = []
         self._last: tuple[Any, Any] = (None, None)
         #: nodes with several users that a rule would have liked to have one
         self.refused: set[Tensor] = set()
 
-    def moved(self, before: Tensor, after: Tensor) -> None:
-        """``after`` replaces ``before``."""
-        self._moves.append((before, after))
+    def moved(self, before: Tensor, after: Tensor, rebuilt: bool = False) -> None:
+        """``after`` replaces ``before``; ``rebuilt``: on what replaces its inputs."""
+        self._moves.append((before, after, rebuilt))
         self._last = (None, None)
 
     def count(self, x: Tensor) -> int:
@@ -72,7 +72,8 @@ class Users:
         """
         waiting = {self._now(x): 0 for x in self.refused}
         for node in nodes if waiting else ():
-            for i in dict.fromkeys(node.inputs):
+            inputs = node.inputs
+            for i in {*inputs} if len(inputs) > 1 else inputs:
                 if i in waiting:
                     waiting[i] += 1
         return 1 in waiting.values()
@@ -80,6 +81,7 @@ class Users:
     def _inside(self, x: Tensor, root: Tensor) -> bool:
         if self.count(x) <= 1 and any(i is x for i in root.inputs):
             return True
+        count = self._count
         met: dict[Tensor, int] = {}
         front = deque([root])
         for _ in range(WIDTH):
@@ -87,7 +89,7 @@ class Users:
                 return False
             for i in dict.fromkeys(front.popleft().inputs):
                 met[i] = met.get(i, 0) + 1
-                if met[i] >= self.count(i):
+                if met[i] >= count.get(i, 0):
                     if i is x:
                         return True
                     front.append(i)
@@ -95,19 +97,21 @@ class Users:
 
     def _settle(self) -> None:
         if not self._count:
-            self._count = dict.fromkeys(self._nodes, 0)
+            self._count = count = dict.fromkeys(self._nodes, 0)
             for node in self._nodes:
-                self._use(node)
+                inputs = node.inputs
+                for i in {*inputs} if len(inputs) > 1 else inputs:
+                    count[i] += 1
             for o in self._outputs:
-                self._count[o] += 1
-        for before, after in self._moves:
-            self._replace(before, after)
+                count[o] += 1
+        count = self._count
+        for before, after, rebuilt in self._moves:
+            if rebuilt and after not in count and _as_many(before, after):
+                if before in count:  # what stands for its inputs has this user already
+                    count[after] = count.pop(before)
+            else:
+                self._replace(before, after)
         self._moves.clear()
-
-    def _use(self, node: Tensor) -> None:
-        count, inputs = self._count, node.inputs
-        for i in inputs if len(inputs) < 2 else dict.fromkeys(inputs):
-            count[i] += 1
 
     def _replace(self, before: Tensor, after: Tensor) -> None:
         inherited = self._count.pop(before, None)
@@ -141,3 +145,8 @@ class Users:
                     self._count[now] = left
                 elif self._count.pop(now, None) is not None:
                     stack.append(now)
+
+
+def _as_many(x: Tensor, y: Tensor) -> bool:
+    """Whether both have as many different inputs."""
+    return len(x.inputs) == 1 or len({*x.inputs}) == len({*y.inputs})

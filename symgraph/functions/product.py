@@ -23,10 +23,11 @@ from symgraph.types import shape_text
 def matmul(x1: Any, x2: Any, /) -> Tensor:
     """The matrix product as NumPy's ``@``: vectors are rows or columns, leading axes broadcast."""
     a, b = promoted("matmul", x1, x2)
-    if a.ndim == 0 or b.ndim == 0:
+    axes = a.ndim, b.ndim
+    if 0 in axes:
         scalar = a if a.ndim == 0 else b
         raise ShapeError(f"matmul: {describe(scalar)} is a scalar; use * to scale")
-    left, right = a.ndim == 1, b.ndim == 1
+    left, right = axes[0] == 1, axes[1] == 1
     if differ(a.shape[-1], b.shape[0 if right else -2]):
         raise ShapeError(
             f"matmul: {describe(a)} has shape {shape_text(a.shape)} and {describe(b)} "
@@ -34,6 +35,8 @@ def matmul(x1: Any, x2: Any, /) -> Tensor:
             f"inner sizes are {a.shape[-1]} and {b.shape[0 if right else -2]}; transpose one with "
             ".T or .mT"
         )
+    if not left and not right:
+        return apply(matmul_op, (a, b))
     out = apply(matmul_op, (expand_dims(a, 0) if left else a, expand_dims(b, 1) if right else b))
     drop = tuple(k for k, one in ((out.ndim - 2, left), (out.ndim - 1, right)) if one)
     return squeeze(out, drop) if drop else out

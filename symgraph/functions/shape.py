@@ -122,7 +122,8 @@ def matrix_transpose(x: Any, /) -> Tensor:
             f"matrix_transpose: {describe(t)} has {t.ndim} axes, needs at least 2; add one with "
             "x[None] or x[:, None]"
         )
-    return permute_dims(t, (*range(t.ndim - 2), t.ndim - 1, t.ndim - 2))
+    n = t.ndim
+    return apply(ops.permute_dims, (t,), (("axes", (*range(n - 2), n - 1, n - 2)),))
 
 
 def moveaxis(x: Any, source: Any, destination: Any, /) -> Tensor:

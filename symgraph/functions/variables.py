@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +14,7 @@ from symgraph.errors import DTypeError, ShapeError, UsageError
 from symgraph.op import Op
 from symgraph.ops import elementwise, leaves
 from symgraph.sizes import Dim, Size
-from symgraph.tensor import Tensor, apply, check_number, describe, leaf
+from symgraph.tensor import Tensor, apply, check_number, describe, leaf, leaf_of
 from symgraph.types import DTYPES, DType, TensorType, as_dtype, parse_shape, promote, shape_text
 
 __all__ = [
@@ -143,10 +145,7 @@ def shared(
         raise ShapeError(
             f"shared: the value has shape {array.shape}, not the declared {shape_text(dims)}"
         )
-    plain = leaf(leaves.shared, {}, TensorType(array.dtype, dims), name)
-    out = object.__new__(SharedVariable)
-    for slot in ("op", "inputs", "attrs", "type", "name", "origin", "equations", "after"):
-        setattr(out, slot, getattr(plain, slot))
+    out = leaf_of(SharedVariable, leaves.shared, TensorType(array.dtype, dims), name)
     out.cell = SharedCell(array, static=shape is None)
     return out
 
@@ -197,7 +196,7 @@ def constant(value: Any, dtype: Any = None) -> Tensor:
         and dtype is None
     ):
         kind = DTYPES["int64" if isinstance(value, int) else "float64"]
-        return _literal(check_number(value, kind, "constant"), weak=True)
+        return _number(value, kind, "constant", weak=True)
     if isinstance(value, bool) and dtype is None:
         return _literal(np.array(value), weak=True)
     if dtype is not None and _is_number(value):
@@ -215,6 +214,11 @@ def constant(value: Any, dtype: Any = None) -> Tensor:
 def _literal(array: np.ndarray[Any, Any], weak: bool = False) -> Tensor:
     array = np.array(array, DTYPES[array.dtype.name], order="C")
     array.flags.writeable = False
+    return _frozen_literal(array, weak)
+
+
+def _frozen_literal(array: np.ndarray[Any, Any], weak: bool = False) -> Tensor:
+    """The constant of an array that nobody can write to."""
     if array.size > 64:
         return leaf(leaves.constant, {"value": array}, TensorType(array.dtype, array.shape), None)
     return apply(
@@ -224,7 +228,20 @@ def _literal(array: np.ndarray[Any, Any], weak: bool = False) -> Tensor:
 
 def number(value: float | int | bool, dtype: DType) -> Tensor:
     """A 0-d constant of exactly this dtype."""
-    return _literal(check_number(value, dtype, "constant"))
+    return _number(value, dtype, "constant")
+
+
+def _number(value: float | int | bool, dtype: DType, what: str, weak: bool = False) -> Tensor:
+    sign = math.copysign(1, value) if value == 0 else 1.0
+    return _frozen_literal(_checked_number(value, sign, dtype, what), weak)
+
+
+@functools.lru_cache(maxsize=1024, typed=True)
+def _checked_number(value: Any, sign: float, dtype: DType, what: str) -> np.ndarray[Any, Any]:
+    """A number as an array nobody can write to; 0.0 and -0.0 are told apart by their sign."""
+    array = check_number(value, dtype, what)
+    array.flags.writeable = False
+    return array
 
 
 def size_value(dim: Dim, dtype: DType | None = None) -> Tensor:
@@ -265,6 +282,8 @@ def cast(x: Tensor, dtype: DType) -> Tensor:
 
 def promoted(what: str, *values: Any, floating: bool = False) -> tuple[Tensor, ...]:
     """The operands in one dtype by NumPy 2's promotion; ``floating`` makes integers float64."""
+    if _agree(values, floating):
+        return values
     operands: list[tuple[DType, bool]] = []
     made: list[Any] = []
     for value in values:
@@ -288,9 +307,25 @@ def promoted(what: str, *values: Any, floating: bool = False) -> tuple[Tensor, .
     return tuple([_to(what, v, dtype, weak) for v in made])
 
 
+def _agree(values: tuple[Any, ...], floating: bool) -> bool:
+    """Whether promotion would leave the values as they are: tensors of one dtype, none weak."""
+    dtype: DType | None = None
+    for value in values:
+        if not isinstance(value, Tensor):
+            return False
+        type_ = value.type
+        if not isinstance(type_, TensorType) or type_.weak:
+            return False
+        if dtype is None:
+            dtype = type_.dtype
+        elif type_.dtype is not dtype:
+            return False
+    return dtype is not None and (not floating or dtype.kind == "f")
+
+
 def _to(what: str, value: Any, dtype: DType, weak: bool) -> Tensor:
     if not isinstance(value, Tensor):
-        return _literal(check_number(value, dtype, what), weak)
+        return _number(value, dtype, what, weak)
     return _weakly(value, dtype) if weak else cast(value, dtype)
 
 

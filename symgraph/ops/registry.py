@@ -40,11 +40,15 @@ def elementwise(
     the name of a dtype.
     """
 
+    fixed = None if result == "same" else DTYPES[result]
+
     def infer(types: tuple[TensorType, ...], attrs: Attrs, equations: Equations) -> TensorType:
-        dtype = common_dtype(name, types, kinds)
+        dtype, first = common_dtype(name, types, kinds), types[0]
+        if types.count(first) == len(types):
+            return first if fixed is None else TensorType(fixed, first.shape, first.weak)
         shape = broadcast_shapes(name, [t.shape for t in types], equations)
-        out = dtype if result == "same" else DTYPES[result]
-        return TensorType(out, shape, all(t.weak for t in types))
+        weak = all(t.weak for t in types)
+        return TensorType(dtype if fixed is None else fixed, shape, weak)
 
     return declare(name, infer, evaluate, "elementwise " + traits, doc)
 
@@ -53,7 +57,7 @@ def common_dtype(name: str, types: tuple[TensorType, ...], kinds: str) -> DType:
     """The one dtype of the operands, checked against what the op takes."""
     dtype = types[0].dtype
     for t in types[1:]:
-        if t.dtype != dtype:
+        if t.dtype is not dtype and t.dtype != dtype:
             raise DTypeError(
                 f"{name}: operands are {dtype.name} and {t.dtype.name}; cast one with astype"
             )

@@ -11,10 +11,12 @@ import pytest
 import symgraph as sg
 from symgraph import Graph, Op, Tensor
 from symgraph.errors import GraphError
+from symgraph.graph import topological
 from symgraph.op import Attrs, Equations
 from symgraph.passes.rules.engine import Counts, RuleSet, rewrite_graph, rewrite_outputs
 from symgraph.passes.rules.pattern import Call, Node, Var, call
 from symgraph.passes.rules.rule import EXACT, FINITE_ONLY, Rule
+from symgraph.passes.rules.users import Users
 from symgraph.passes.trace import recording
 from symgraph.tensor import apply, reapply
 from symgraph.types import TensorType
@@ -235,6 +237,23 @@ def test_users_follow_what_is_replaced(a: Tensor) -> None:
     outputs = [apply(PAIR, (apply(H, (a,)), a)), apply(F, (apply(G, (a,)),))]
     (_, second), log = rewrite_outputs(outputs, RuleSet([same, single]), "test")
     assert second.op is F and [step.rule for step in log] == ["same"]
+
+
+def test_nodes_on_new_inputs_keep_their_users(a: Tensor, b: Tensor) -> None:
+    """H(a) becomes G(a): a node that used both then uses one, another just another one."""
+    before, after = apply(H, (a,)), apply(G, (a,))
+    old = [apply(MIX, (before, after)), apply(PAIR, (before, b))]
+    new = [apply(MIX, (after, after)), apply(PAIR, (after, b))]
+    done = {before: after, **dict(zip(old, new, strict=True))}
+    users = Users(old, topological(old), done)
+    assert users.count(a) == 2 and users.count(after) == 1
+    users.moved(before, after)
+    for one, other in zip(old, new, strict=True):
+        users.moved(one, other, rebuilt=True)
+    counted = Users(new, topological(new), {})
+    assert [users.count(n) for n in topological(new)] == [
+        counted.count(n) for n in topological(new)
+    ]
 
 
 def test_rule_fires_once_the_other_user_is_gone(a: Tensor, b: Tensor) -> None:

@@ -135,4 +135,4 @@ def test_the_index_finds_what_a_look_at_every_rule_finds() -> None:
             for variant in variants(rule.left)
             if could_match(variant, op, inputs)
         ]
-        assert [(k, variant) for k, _, variant in rules._near(op, inputs)] == every
+        assert [(k, variant) for k, variant, *_ in rules._near(op, inputs)] == every

@@ -20,6 +20,7 @@ from symgraph.backends.llvm.assemble import assemble
 from symgraph.backends.llvm.kernel import Call
 from symgraph.backends.llvm.kernels import Compiled, Kernel, compile_kernels
 from symgraph.backends.llvm.partition import partition
+from symgraph.backends.llvm.program_cache import bypassed
 from symgraph.errors import SymgraphError
 from symgraph.ops import index, shape
 
@@ -41,6 +42,7 @@ def unfused() -> Iterator[None]:
     moving = (shape.place, index.gather)
     plain = {op: rule for op, rule in prepare.EXPANSIONS.items() if op not in moving}
     with (
+        bypassed(),
         mock.patch.object(stages, "partition", alone),
         mock.patch.object(stages, "fuse_products", lambda parts, *_: parts.steps),
         mock.patch.object(prepare, "EXPANSIONS", plain),
@@ -83,7 +85,7 @@ def shuffled_units(seed: int = 0) -> Iterator[None]:
         kernels = [replace(m.kernel, address=m.address) for m in made]
         return replace(found, kernels=kernels)
 
-    with mock.patch.object(stages, "compile_kernels", compiled):
+    with bypassed(), mock.patch.object(stages, "compile_kernels", compiled):
         yield
     kept.clear()
 
@@ -96,7 +98,7 @@ def shared_out() -> Iterator[None]:
         more = [replace(c, work=c.work * (1 << 30)) if c.work != 0 else c for c in calls]
         return assemble(signature, outputs, more, *rest)
 
-    with mock.patch.object(stages, "assemble", heavy):
+    with bypassed(), mock.patch.object(stages, "assemble", heavy):
         yield
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import copy
 import gc
 import itertools
+import sys
 import threading
 import weakref
+from typing import Any
 
 import numpy as np
 import pytest
 
 import symgraph as sg
+from symgraph.functions.variables import number
 from symgraph.graph import Graph
 from symgraph.tensor import Tensor, private_table
 
@@ -81,6 +84,26 @@ def test_a_node_nobody_holds_is_forgotten() -> None:
     node = weakref.ref(sg.tanh(x * 31.25))
     gc.collect()
     assert node() is None
+
+
+def test_the_table_forgets_the_keys_of_nodes_nobody_holds() -> None:
+    shared = vars(sys.modules["symgraph.tensor"])["_shared"]
+    gc.collect()
+    before = len(shared)
+    for k in range(100):
+        sg.exp(x * (k + 0.25))
+    gc.collect()
+    assert len(shared) == before
+
+
+def test_numbers_numpy_takes_for_equal_are_apart() -> None:
+    f32 = np.dtype("float32")
+    zeros: list[Any] = [np.float32(0), np.float32(-0.0), 0.0, -0.0, 0, False]
+    assert [bool(np.signbit(number(z, f32).attrs["value"])) for z in zeros] == [
+        False, True, False, True, False, False,
+    ]  # fmt: skip
+    assert number(True, np.dtype("int64")) is number(1, np.dtype("int64"))
+    assert number(1, f32) is not number(1, np.dtype("float64"))
 
 
 def test_threads_meet_at_one_node() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..builder import Builder, Module, Value
 from .blocking import Blocking
 from .finish import call_finish, emit_finish
-from .lanes import at, minimum
+from .lanes import at, minimum, prefetch
 from .microkernel import emit_microkernels
 from .packing import emit_pack
 from .product import Product
@@ -16,6 +16,7 @@ from .workspace import FAR_BYTES, HOT_BYTES, LARGE_BYTES, OFTEN_ROWS, PART, REUS
 __all__ = ["after_panels", "emit_blocks", "emit_tiles"]
 
 NEAR_BYTES = 1 << 18  # before an epilogue, a B up to this size is walked for a few rows at a time
+SHORT = 64  # sums over fewer k are done before a prefetch helps
 INTERNAL = "nounwind noinline"
 
 
@@ -156,8 +157,8 @@ def emit_tiles(module: Module, blk: Blocking) -> str:
     rows, cols, row0, col0, accumulate, last, room, finish, fused = b.args[11:]
     tile, zero = b.gep("i8", room, blk.tile_at), b.i64(0)
     direct = b.and_(b.icmp("eq", c_col, b.i64(1)), b.not_(b.and_(last, fused)))
-    with b.loop(zero, cols, blk.width) as j:
-        width = minimum(b, b.sub(cols, j.index), b.i64(blk.width))
+    with b.loop(zero, cols, blk.width) as block:
+        start, width = _columns(b, blk, block.index, cols, b_step)
         kernel = _chosen(b, blk, micro, width)
         whole = direct
         if not blk.masked_edges:
@@ -165,20 +166,53 @@ def emit_tiles(module: Module, blk: Blocking) -> str:
             whole = b.and_(direct, even)
         pitch = b.select(whole, c_row, b.i64(blk.width))
         adds = b.and_(whole, accumulate)
-        panel = at(b, right, (j.index, b_step), element=blk.storage)
+        panel = at(b, right, (start, b_step), element=blk.storage)
         with b.loop(zero, rows, blk.rows) as i:
             height = minimum(b, b.sub(rows, i.index), b.i64(blk.rows))
             left = at(b, a, (i.index, a_row), element=blk.storage)
-            place = at(b, c, (i.index, c_row), (j.index, c_col), element=blk.storage)
+            place = at(b, c, (i.index, c_row), (start, c_col), element=blk.storage)
             to = b.select(whole, place, tile)
+            with b.when(b.icmp("sgt", depth, b.i64(SHORT))):
+                _fetch(b, blk, place, c_row)
             values = [depth, left, a_row, a_col, height, panel, b_row, width, to, pitch, adds]
             b.do(f"call void {kernel.ref}({', '.join(map(str, values))})")
             with b.when(b.not_(whole)):
                 edge = [args, tile, b.i64(blk.width), place, c_row, c_col, height, width]
-                edge += [b.add(row0, i.index), b.add(col0, j.index), accumulate, last]
+                edge += [b.add(row0, i.index), b.add(col0, start), accumulate, last]
                 call_finish(b, finish, edge)
     b.ret()
     return full_name
+
+
+def _columns(
+    b: Builder, blk: Blocking, index: Value, cols: Value, b_step: Value
+) -> tuple[Value, Value]:
+    """Where the tile of the block of columns at ``index`` begins, and how wide it is.
+
+    The last four vectors are two and two, not three and one, where B is read as it lies: a tile one
+    vector wide waits for its sums.
+    """
+    width = b.i64(blk.width)
+    left = b.sub(cols, index)
+    if blk.vectors != 3:
+        return index, minimum(b, left, width)
+    four, two = b.i64(4 * blk.lanes), b.i64(2 * blk.lanes)
+    in_place = b.icmp("eq", b_step, b.i64(1))
+    several = b.and_(in_place, b.icmp("sge", index, width))
+    last = b.and_(several, b.icmp("sle", left, b.i64(blk.lanes)))
+    begun = b.and_(b.icmp("sgt", left, width), b.icmp("sle", left, four))
+    start = b.select(last, b.sub(index, b.i64(blk.lanes)), index)
+    most = b.select(b.and_(in_place, begun), two, width)
+    return start, minimum(b, b.sub(cols, start), most)
+
+
+def _fetch(b: Builder, blk: Blocking, place: Value, pitch: Value) -> None:
+    """Prefetch a register tile's place in C; past its edges that does no harm."""
+    for i in range(blk.rows):
+        for j in range(blk.vectors):
+            prefetch(b, b.gep(blk.storage, place, j * blk.lanes), write=True)
+        if i + 1 < blk.rows:
+            place = b.gep(blk.storage, place, pitch)
 
 
 def _chosen(b: Builder, blk: Blocking, micro: list[str], width: Value) -> Value:

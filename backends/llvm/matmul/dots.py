@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ..builder import Builder, Module, Value
 from .blocking import Blocking
 from .lanes import (
@@ -59,16 +57,15 @@ def emit_dots(module: Module, blk: Blocking) -> str:
     signature = [("ptr", "partial"), ("ptr", "t"), ("i64", "t_n"), ("ptr", "x")]
     signature += [("i64", "depth"), ("i64", "count")]
     b = Builder(module, name, "void", signature, linkage="internal", attributes="nounwind noinline")
-    partial, t, t_n, _, depth, count = b.args
+    partial, t, t_n, _, _, count = b.args
     pitch = pitch_of(b, blk, count)
-    last, whole = b.sub(count, b.i64(1)), b.and_(depth, b.i64(-2 * blk.lanes))
-    tail = _tail(b, blk, whole) if blk.masks else None
+    last = b.sub(count, b.i64(1))
     with b.loop(b.i64(0), count, blk.group) as n:
         items = [minimum(b, b.add(n.index, b.i64(i)), last) for i in range(blk.group)]
         rows = [at(b, t, (item, t_n), element=blk.storage) for item in items]
         parts = [
             b.shuffle(total, None, range(start, start + blk.group))
-            for total in _dot_rows(b, blk, rows, whole, tail)
+            for total in _dot_rows(b, blk, rows)
             for start in range(0, blk.lanes, blk.group)
         ]
         for q, part in enumerate(parts):
@@ -78,66 +75,41 @@ def emit_dots(module: Module, blk: Blocking) -> str:
     return name
 
 
-@dataclass(frozen=True, slots=True)
-class _Half:
-    """One vector of k: its place, its mask (None: all lanes), and x spread for transposed rows."""
-
-    place: Value
-    mask: Value | None
-    factors: list[Value]
-
-
-def _half(b: Builder, blk: Blocking, place: Value, mask: Value | None) -> _Half:
-    xs, group = load_lanes(b, blk, b.args[3], place, mask), blk.group
-    picks = [[i - i % group + c for i in range(blk.lanes)] for c in range(group)]
-    return _Half(place, mask, [b.shuffle(xs, None, pick) for pick in picks])
-
-
-def _tail(b: Builder, blk: Blocking, whole: Value) -> list[_Half]:
-    """What follows the whole steps: items past the end of k count as zero."""
-    left = b.sub(b.args[4], whole)
-    lefts = [left, b.intrinsic("llvm.smax", b.sub(left, b.i64(blk.lanes)), b.i64(0))]
-    masks = [lane_mask(b, blk, some) for some in lefts]
-    places = [whole, b.add(whole, b.i64(blk.lanes))]
-    return [_half(b, blk, place, mask) for place, mask in zip(places, masks, strict=True)]
-
-
-def _dot_rows(
-    b: Builder, blk: Blocking, rows: list[Value], whole: Value, tail: list[_Half] | None
-) -> list[Value]:
-    """Two vectors of partial sums of a few rows.
+def _dot_rows(b: Builder, blk: Blocking, rows: list[Value]) -> list[Value]:
+    """Two vectors of partial sums of a few rows, which change places after each vector of k.
 
     Whole vectors are loaded without masks: masked loads keep the hardware from fetching ahead.
     """
-    with b.loop(b.i64(0), whole, 2 * blk.lanes, [Value(ZERO, vector(blk))] * 2) as k:
-        halves = [_half(b, blk, b.add(k.index, b.i64(o)), None) for o in (0, blk.lanes)]
+    depth, lanes = b.args[4], blk.lanes
+    whole = b.and_(depth, b.i64(-lanes))
+    with b.loop(b.i64(0), whole, lanes, [Value(ZERO, vector(blk))] * 2) as k:
         for row in rows:
-            for half in halves:
-                ahead = b.gep("i8", b.gep(blk.storage, row, half.place), AHEAD_BYTES)
-                prefetch(b, ahead)
-        pairs = zip(k.carry, halves, strict=True)
-        k.next = [_dot_step(b, blk, rows, total, half) for total, half in pairs]
-    if tail is None:
-        return k.result
-    return [
-        _dot_rest(b, blk, rows, total, half) for total, half in zip(k.result, tail, strict=True)
-    ]
+            prefetch(b, b.gep("i8", b.gep(blk.storage, row, k.index), AHEAD_BYTES))
+        k.next = [k.carry[1], _dot_step(b, blk, rows, k.carry[0], k.index, None)]
+    totals = k.result
+    if blk.masks:
+        rest = b.sub(depth, whole)
+        mask = lane_mask(b, blk, rest)
+
+        def masked() -> list[Value]:
+            return [totals[1], _dot_step(b, blk, rows, totals[0], whole, mask)]
+
+        totals = b.choose(b.icmp("sgt", rest, b.i64(0)), masked, lambda: k.result)
+    one, two = totals
+    steps = b.add(depth, b.i64(lanes - 1))
+    crossed = b.icmp("ne", b.and_(steps, b.i64(lanes)), b.i64(0))
+    return [b.select(crossed, two, one), b.select(crossed, one, two)]
 
 
-def _dot_rest(b: Builder, blk: Blocking, rows: list[Value], total: Value, half: _Half) -> Value:
-    """The step of the tail, where it has any items."""
-    return b.choose(
-        b.icmp("slt", half.place, b.args[4]),
-        lambda: [_dot_step(b, blk, rows, total, half)],
-        lambda: [total],
-    )[0]
-
-
-def _dot_step(b: Builder, blk: Blocking, rows: list[Value], total: Value, half: _Half) -> Value:
-    """The partial sums after one more vector of k."""
-    loads = [load_lanes(b, blk, row, half.place, half.mask) for row in rows]
-    for item, factor in zip(interleave(b, loads, blk.group), half.factors, strict=True):
-        total = multiply_add(b, blk, item, factor, total)
+def _dot_step(
+    b: Builder, blk: Blocking, rows: list[Value], total: Value, place: Value, mask: Value | None
+) -> Value:
+    """The partial sums after one more vector of k, at ``place``; ``mask``: its items that count."""
+    xs, group = load_lanes(b, blk, b.args[3], place, mask), blk.group
+    picks = [[i - i % group + c for i in range(blk.lanes)] for c in range(group)]
+    loads = [load_lanes(b, blk, row, place, mask) for row in rows]
+    for item, pick in zip(interleave(b, loads, group), picks, strict=True):
+        total = multiply_add(b, blk, item, b.shuffle(xs, None, pick), total)
     return total
 
 

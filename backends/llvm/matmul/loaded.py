@@ -1,4 +1,4 @@
-"""The product of each scalar, loaded once for the whole process: as much of it as is needed.
+"""The code of each path of the product; `libraries` loads it, as much of it as is needed.
 
 Register tiles and sums along vectors are different code, and a product one vector wide needs little
 of the former. Where the sizes tell which of them a product takes, only that is compiled; where they
@@ -7,85 +7,73 @@ do not, or where more is there already, more.
 
 from __future__ import annotations
 
-import functools
-import zlib
-
 from symgraph.sizes import Dim
 
 from ..builder import Module
-from ..jit import Library, Target, publish
-from ..objects import precompiled
+from ..jit import Target
+from ..libraries import ANY, TILE, library
+from .blocking import blocking
 from .driver import PATHS, emit_matmul
 from .finish import outside
 from .tile import emit_tile, is_tile
+from .unrolled import Form, emit_unrolled, unrolled_form
 
-__all__ = ["fused_symbol", "library", "path_of"]
+__all__ = ["library", "path_of"]
 
-ANY = "any"
-TILE = "tile"
-
-#: What else can compute the products of a path, if it is there already.
-WIDER = {ANY: (ANY,), "lines": (ANY, "lines"), "blocks": (ANY, "blocks")}
-WIDER[TILE] = (*WIDER["blocks"], TILE)
-
-#: What runs once for each batch entry or rectangle, and leaves the loops over items to others. (So
-#: do ``tiles`` and ``sums``, but small products would be 3 % and 15 % slower.)
-ONCE = ("units", "one")
-
-_libraries: dict[tuple[str, Target, str], Library] = {}
+#: What is compiled without optimisation, which takes a fifth of the time: all but the loops that
+#: multiply. A small product takes 20 ns longer.
+PLAIN = ("gather", "one", "rest", "small", "tile", "tiles", "units")
 
 
 def path_of(
     scalar: str,
     target: Target,
     shape: tuple[Dim, Dim, Dim],
-    b_col: Dim,
+    left: tuple[Dim, ...],
+    right: tuple[Dim, ...],
     batch: Dim = 1,
-    *,
-    fused: bool = False,
 ) -> str:
-    """The path of a product: ``lines``, ``tile`` (`is_tile`), ``blocks``, or ``any``.
+    """The path of a product: ``lines``, ``tile`` (`is_tile`), the path of a `Form` that is written
+    out, ``blocks``, or ``any``.
 
-    ``shape`` is M, N, K; ``b_col`` is the stride of B from column to column; C is stored by rows.
-    ``fused``: with an epilogue. Where M or N is open, so is the path, unless the other is 1.
+    ``shape`` is M, N, K; ``left`` and ``right`` are the strides of A and B from row to row and from
+    column to column; C is stored by rows. Where M or N is open, so is the path, unless the other
+    is 1.
     """
     m, n, _ = shape
     if any(isinstance(d, int) and d == 1 for d in (m, n)):
         return "lines"
-    if not fused and is_tile(scalar, target, shape, b_col, batch):
+    if is_tile(scalar, target, shape, right[1], batch):
         return TILE
+    if (form := unrolled_form(scalar, target, shape, left, right, batch)) is not None:
+        return form.path()
     return "blocks" if isinstance(m, int) and isinstance(n, int) else ANY
 
 
-def library(scalar: str, target: Target, path: str = ANY) -> Library:
-    """Machine code of the product; ``matmul`` has no epilogue, ``matmul.fused`` calls one (there is
-    none for the path ``tile``)."""
-    there = [_libraries.get((scalar, target, other)) for other in WIDER[path]]
-    found = next((known for known in there if known is not None), None)
-    if found is None:
-        names: tuple[str, ...] = ("matmul",) if path == TILE else ("matmul", "matmul.fused")
-        plain = () if path == TILE else [f"matmul.{scalar}.{name}" for name in ONCE]
-        module = functools.partial(_module, scalar, target, path)
-        found = precompiled(f"matmul {scalar} {path}", names, module, target, plain)
-        found = _libraries.setdefault((scalar, target, path), found)
-    return found
+def _plain(scalar: str, target: Target, path: str) -> list[str]:
+    """The functions of a path that are compiled without optimisation."""
+    blk = blocking(scalar, target)
+    parts = [*PLAIN, f"pack{blk.width}", f"pack{blk.strip_rows}"]
+    if blk.masked_edges:
+        parts.append("finish")  # elsewhere it stores the edges of small products
+    if path != "lines":
+        parts.append("sums")
+    ends = ["matmul", "matmul.fused", "matmul.fused.outside"]
+    return ends + [f"matmul.{scalar}.{part}" for part in parts]
 
 
 def _module(scalar: str, target: Target, path: str) -> Module:
-    """The code of a path."""
+    """The code of a path. Raises KeyError for one that does not exist."""
     made = Module()
     if path == TILE:
         emit_tile(made, scalar, target)
         return made
+    if (form := Form.parsed(path)) is not None:
+        emit_unrolled(made, scalar, target, form)
+        return made
+    if path not in (ANY, *PATHS):
+        raise KeyError(f"matmul: no path {path!r}")
     paths = PATHS if path == ANY else (path,)
     emit_matmul(made, "matmul", scalar, target, paths=paths)
     emit_matmul(made, "matmul.fused", scalar, target, outside, extra_args=1, paths=paths)
     return made
-
-
-def fused_symbol(scalar: str, target: Target, path: str = ANY) -> str:
-    """The name by which emitted code calls ``matmul.fused`` of the loaded library."""
-    number = zlib.crc32(f"{target.cpu} {target.features} {target.vector_bits}".encode())
-    name = f"symgraph.matmul.{scalar}.{path}.{number:08x}"
-    publish(name, library(scalar, target, path).address("matmul.fused"))
-    return name

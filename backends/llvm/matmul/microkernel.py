@@ -11,13 +11,10 @@ from .lanes import (
     masked_store,
     minimum,
     multiply_add,
-    prefetch,
     vector,
 )
 
 __all__ = ["emit_microkernels"]
-
-SHORT = 64  # sums over fewer k are done before a prefetch helps
 
 
 def emit_microkernels(module: Module, blk: Blocking, *, adds: bool = True) -> list[str]:
@@ -45,7 +42,6 @@ def _emit(module: Module, blk: Blocking, vectors: int, adds: bool) -> str:
     items = _rows(b, blk)
     starts = [b.gep(blk.storage, c, b.mul(item, c_row)) for item in items]
     places = [b.gep(blk.storage, at, j * blk.lanes) for at in starts for j in range(vectors)]
-    _fetch(b, blk, vectors)
     sums = _products(b, blk, vectors, items, mask)
 
     def store(index: int, value: Value) -> None:
@@ -59,34 +55,14 @@ def _emit(module: Module, blk: Blocking, vectors: int, adds: bool) -> str:
             return masked_load(b, type_, places[index], mask, blk.size)
         return b.load(type_, places[index], blk.size)
 
-    def update() -> list[Value]:
+    def added() -> list[Value]:
         # Every load comes before any store: repeated rows must not be added twice.
-        olds = [load(index, value.type) for index, value in enumerate(sums)]
-        for index, (old, value) in enumerate(zip(olds, sums, strict=True)):
-            store(index, add(b, blk, old, value))
-        return []
+        return [add(b, blk, load(index, x.type), x) for index, x in enumerate(sums)]
 
-    def write() -> list[Value]:
-        for index, value in enumerate(sums):
-            store(index, value)
-        return []
-
-    if adds:
-        b.choose(accumulate, update, write)
-    else:
-        write()
+    for index, value in enumerate(b.choose(accumulate, added, lambda: sums) if adds else sums):
+        store(index, value)
     b.ret()
     return name
-
-
-def _fetch(b: Builder, blk: Blocking, vectors: int) -> None:
-    """Prefetch the tile's place in C."""
-    kc, c, c_row = b.args[0], *b.args[8:10]
-    rows = b.select(b.icmp("sgt", kc, b.i64(SHORT)), b.args[4], b.i64(0))
-    with b.loop(b.i64(0), rows, 1, [c]) as loop:
-        for j in range(vectors):
-            prefetch(b, b.gep(blk.storage, loop.carry[0], j * blk.lanes), write=True)
-        loop.next.append(b.gep(blk.storage, loop.carry[0], c_row))
 
 
 def _rows(b: Builder, blk: Blocking) -> list[Value]:

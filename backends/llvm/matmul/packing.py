@@ -54,14 +54,37 @@ def _pack_panel(
         if blk.is_float:
             whole = b.and_(depth, b.i64(-blk.lanes))
             done = b.select(b.icmp("eq", along, b.i64(1)), whole, b.i64(0))
-            _transpose(b, blk, width, from_, to, (valid, done))
-        with b.loop(done, depth, 1) as k, b.loop(b.i64(0), valid, 1) as w:
-            item = at(b, from_, (w.index, across), (k.index, along), element=blk.storage)
-            place = at(b, to, (k.index, width), (w.index, 1), element=blk.storage)
-            b.store(b.load(blk.storage, item), place)
+            with b.when(b.icmp("sgt", done, b.i64(0))):
+                places = [from_, across, valid, done, to]
+                b.call(_emit_transposition(b.module, blk, width), "void", places)
+        with b.when(b.icmp("slt", done, depth)):
+            items = [from_, across, along, valid, done, depth, to, b.i64(width)]
+            b.call(_emit_items(b.module, blk), "void", items)
         return []
 
     b.choose(unit, copied, gathered)
+
+
+def _emit_items(module: Module, blk: Blocking) -> str:
+    """Emit ``void (source, across, along, count, begin, depth, panel, width)``: k from ``begin`` on
+    of one panel, item by item; its name.
+    """
+    name = f"matmul.{blk.scalar}.items"
+    if name in module.functions:
+        return name
+    signature = [("ptr", "source"), ("i64", "across"), ("i64", "along"), ("i64", "count")]
+    signature += [("i64", "begin"), ("i64", "depth"), ("ptr", "panel"), ("i64", "width")]
+    b = Builder(module, name, "void", signature, linkage="internal", attributes="nounwind noinline")
+    source, across, along, count, begin, depth, panel, width = b.args
+    with b.loop(begin, depth, 1) as k:
+        row = at(b, source, (k.index, along), element=blk.storage)
+        out = at(b, panel, (k.index, width), element=blk.storage)
+        with b.loop(b.i64(0), count, 1, [row]) as w:
+            item = b.load(blk.storage, w.carry[0])
+            b.store(item, b.gep(blk.storage, out, w.index))
+            w.next.append(b.gep(blk.storage, w.carry[0], across))
+    b.ret()
+    return name
 
 
 def _copy_rows(
@@ -71,7 +94,7 @@ def _copy_rows(
     starts = range(0, width, blk.lanes)
     lefts = [b.intrinsic("llvm.smax", b.sub(valid, b.i64(o)), b.i64(0)) for o in starts]
     masks = [lane_mask(b, blk, left) for left in lefts] if blk.masks else []
-    with b.loop(b.i64(0), depth, 1) as k:
+    with b.loop(b.i64(0), depth, 1, reduced=True) as k:
         row = at(b, from_, (k.index, along), element=blk.storage)
         out = at(b, to, (k.index, width), element=blk.storage)
         ahead = b.gep(blk.storage, row, b.mul(along, b.i64(ROWS_AHEAD)))
@@ -85,20 +108,22 @@ def _copy_rows(
             b.store(value, place, blk.size)
 
 
-def _transpose(
-    b: Builder, blk: Blocking, width: int, from_: Value, to: Value, ends: tuple[Value, Value]
-) -> None:
-    """The items along k are neighbours in the source: a few columns transposed in registers.
+def _emit_transposition(module: Module, blk: Blocking, width: int) -> str:
+    """Emit ``void (source, across, count, depth, panel)``: one panel of items that are neighbours
+    along k, a few columns transposed in registers at a time; its name.
 
-    ``ends`` are the number of columns and where to stop along k, a multiple of the lanes. Past the
-    last column it is repeated.
+    ``depth`` is a multiple of the lanes. Past the last column it is repeated.
     """
-    across, group, (valid, stop) = b.args[1], min(TRANSPOSED, blk.lanes), ends
-    last = b.sub(valid, b.i64(1))
+    name = f"matmul.{blk.scalar}.turn{width}"
+    signature = [("ptr", "source"), ("i64", "across"), ("i64", "count"), ("i64", "depth")]
+    signature += [("ptr", "panel")]
+    b = Builder(module, name, "void", signature, linkage="internal", attributes="nounwind noinline")
+    from_, across, valid, stop, to = b.args
+    group, last = min(TRANSPOSED, blk.lanes), b.sub(valid, b.i64(1))
     with b.loop(b.i64(0), valid, group) as first:
         items = [minimum(b, b.add(first.index, b.i64(i)), last) for i in range(group)]
         bases = [at(b, from_, (item, across), element=blk.storage) for item in items]
-        with b.loop(b.i64(0), stop, blk.lanes) as k:
+        with b.loop(b.i64(0), stop, blk.lanes, reduced=True) as k:
             places = [b.gep(blk.storage, base, k.index) for base in bases]
             loads = [b.load(vector(blk), place, blk.size) for place in places]
             out = at(b, to, (k.index, width), (first.index, 1), element=blk.storage)
@@ -106,3 +131,5 @@ def _transpose(
                 for start in range(0, blk.lanes, group):
                     part = b.shuffle(value, None, range(start, start + group))
                     b.store(part, b.gep(blk.storage, out, (start + i) * width), blk.size)
+    b.ret()
+    return name

@@ -15,6 +15,7 @@ from .workspace import FAR_BYTES, REUSED_WIDTHS
 __all__ = ["SIDE", "blocks_along", "emit_small", "is_small"]
 
 SIDE = 48  # of a unit: a multiple of every register tile's rows and columns
+LONGEST = 1 << 16  # columns of C
 NEAR_BYTES = 1 << 15  # of sums that an epilogue finds in the nearest cache
 
 
@@ -24,6 +25,7 @@ def is_small(b: Builder, table: Table, blk: Blocking, fused: Value) -> Value:
     a_row, a_col, _, b_col, _, c_col = (table.integer(abi.A_ROW + i) for i in range(6))
     one = b.i64(1)
     several = b.and_(b.icmp("sgt", m, one), b.icmp("sgt", n, one))
+    several = b.and_(several, b.icmp("sle", n, b.i64(LONGEST)))
     block = b.and_(b.icmp("sle", m, b.i64(blk.mc)), b.icmp("sle", k, b.i64(blk.kc)))
     panels = b.icmp("sle", n, b.i64(blk.nc))
     along = b.or_(b.not_(_is_packed(b, blk, n, b_col)), panels)
@@ -59,7 +61,7 @@ def emit_small(module: Module, blk: Blocking) -> str:
     args, begin, end, finish, fused = b.args
     table, zero = Table(b, args), b.i64(0)
     batch = table.integer(abi.BATCH)
-    each = b.mul(*(blocks_along(b, table.integer(size)) for size in (abi.M, abi.N)))
+    each = b.mul(*(_few_blocks(b, table.integer(size)) for size in (abi.M, abi.N)))
     whole = b.and_(b.icmp("eq", begin, zero), b.icmp("sge", end, b.mul(batch, each)))
 
     def entries() -> list[Value]:
@@ -122,6 +124,11 @@ def _entry(
     with b.when(fused):
         block = [args, sums, pitch, c, c_row, c_col, m, n, zero, zero, no, yes]
         call_finish(b, finish, block)
+
+
+def _few_blocks(b: Builder, size: Value) -> Value:
+    """`blocks_along` of at most LONGEST, without a division: 43691 is 2**21 / 48, rounded up."""
+    return b.lshr(b.mul(b.add(size, b.i64(SIDE - 1)), b.i64(43691)), b.i64(21))
 
 
 def blocks_along(b: Builder, size: Value) -> Value:

@@ -47,14 +47,32 @@ def emit_axpy(module: Module, blk: Blocking) -> str:
     rest = b.sub(count, columns)
     mask = lane_mask(b, blk, rest) if blk.masks else None
     whole = b.and_(depth, b.i64(-blk.group))
-    for start, stop, steps in ((b.i64(0), whole, blk.group), (whole, depth, 1)):
-        with b.loop(start, stop, steps) as k:
-            update = _axpy_group(b, blk, k.index, steps, pitch)
-            with b.loop(b.i64(0), columns, blk.lanes) as n:
-                update(n.index, None)
-            if mask is not None:
-                with b.when(b.icmp("sgt", rest, b.i64(0))):
-                    update(columns, mask)
+    with b.loop(b.i64(0), whole, blk.group) as k:
+        update = _axpy_group(b, blk, k.index, blk.group, pitch)
+        with b.loop(b.i64(0), columns, blk.lanes) as n:
+            update(n.index, None)
+        if mask is not None:
+            with b.when(b.icmp("sgt", rest, b.i64(0))):
+                update(columns, mask)
+    with b.when(b.icmp("slt", whole, depth)):
+        b.call(_emit_rest(module, blk), "void", [*b.args[:4], whole, *b.args[4:]])
+    b.ret()
+    return name
+
+
+def _emit_rest(module: Module, blk: Blocking) -> str:
+    """Emit ``void (partial, t, t_k, x, begin, depth, count)``: `emit_axpy` from ``begin`` on."""
+    name = f"matmul.{blk.scalar}.rest"
+    signature = [("ptr", "partial"), ("ptr", "t"), ("i64", "t_k"), ("ptr", "x"), ("i64", "begin")]
+    signature += [("i64", "depth"), ("i64", "count")]
+    b = Builder(module, name, "void", signature, linkage="internal", attributes="nounwind noinline")
+    begin, depth, count = b.args[4:]
+    pitch = pitch_of(b, blk, count)
+    with b.loop(begin, depth, 1) as k:
+        update = _axpy_group(b, blk, k.index, 1, pitch)
+        with b.loop(b.i64(0), count, blk.lanes) as n:
+            left = b.sub(count, n.index)
+            update(n.index, lane_mask(b, blk, left) if blk.masks else None)
     b.ret()
     return name
 
@@ -63,7 +81,7 @@ def _axpy_group(
     b: Builder, blk: Blocking, first: Value, steps: int, pitch: Value
 ) -> Callable[[Value, Value | None], None]:
     """The addition of ``steps`` consecutive k, all of one partial sum, to a vector of results."""
-    partial, t, t_k, x, _, _ = b.args
+    partial, t, t_k, x = b.args[:4]
     turn = b.and_(b.lshr(first, b.i64(blk.group.bit_length() - 1)), b.i64(blk.partials - 1))
     sums = at(b, partial, (turn, pitch), element=blk.storage)
     places = [b.add(first, b.i64(i)) for i in range(steps)]

@@ -11,10 +11,9 @@ import numpy as np
 
 from symgraph.cell import wait_until_free
 
-from ..threads import pool
 from .abi import api_address, refuse_free_threads
-from .entry import CODE, CONTEXT, ENTRY_WORDS, OWNER, TABLE, entry_address
 from .layout import Field, Layout, address, flatten, native
+from .loaded import CODE, CONTEXT, ENTRY_WORDS, OWNER, TABLE, entry_address
 from .program import InputSpec, Program
 from .spares import Spares
 
@@ -176,9 +175,21 @@ def make_callable(
     """
     refuse_free_threads()
     parts = (program, base_class, convert, explain, fail, call)
-    if program.threads > 1:
-        pool.ensure(program.threads)
+    starter(program.threads)()
     return make_instance(*parts, Spares(program, functools.partial(make_instance, *parts, crowded)))
+
+
+def starter(threads: int) -> Callable[[], None]:
+    """What makes the pool of this process large enough for ``threads``."""
+    if threads == 1:
+        return nothing
+    from ..threads import pool  # few programs need it; at the end of the interpreter none imports
+
+    return functools.partial(pool.ensure, threads)
+
+
+def nothing() -> None:
+    """One thread needs no pool."""
 
 
 def crowded(*args: object) -> None:
@@ -199,7 +210,7 @@ def make_instance(
     layout = flatten(program)
     teller = functools.partial(diagnose, program.inputs)
     wait = functools.partial(wait_until_free, program.shared)
-    start = functools.partial(pool.ensure, program.threads)
+    start = starter(program.threads)
     callbacks = (convert, explain, fail, teller, call, wait, start, other)
     for place, callback in zip(CALLBACKS, callbacks, strict=True):
         layout.header[place] = 0 if callback is None else id(callback)

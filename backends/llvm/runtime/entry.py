@@ -7,23 +7,18 @@ arrays of it. One copy of this code serves every program of the process.
 
 from __future__ import annotations
 
-import functools
-
 from ..builder import Builder, Module, Value
-from ..jit import Library, host
-from ..objects import precompiled
 from .abi import ARRAY, Api
 from .access import NULL, Entry, function
 from .arguments import MISFIT, define_arguments, leave_if_aliased, take_inputs
 from .layout import FORMS, Field, OutputField
+from .loaded import CONTEXT, OWNER, TABLE
 from .recycling import KEEP, define_recycle, new_output
 from .sizes import define_sizes
 from .steps import define_steps, hold_shared, leave_shared, run_steps
 
-__all__ = ["CONTEXT", "ENTRY_WORDS", "entry_address", "entry_ir"]
+__all__ = ["entry_ir", "entry_module"]
 
-ENTRY_WORDS = 4  # words that an instance has behind its base class's part
-CODE, OWNER, CONTEXT, TABLE = range(ENTRY_WORDS)  # entry, object that owns the header, header, api
 POSITIONAL = (1 << 63) - 1  # mask of nargsf; PY_VECTORCALL_ARGUMENTS_OFFSET is the top bit
 DEAD = "this compiled function has been taken apart by the garbage collector"
 
@@ -267,7 +262,7 @@ def define_entry(module: Module, offset: int) -> None:
     b.ret(NULL)
 
 
-# ---- loading -------------------------------------------------------------------------------------
+# ---- the whole -----------------------------------------------------------------------------------
 
 
 def entry_ir(offset: int) -> str:
@@ -286,22 +281,3 @@ def entry_module(offset: int) -> Module:
         define(module)
     define_entry(module, offset)
     return module
-
-
-#: What most calls do without, or do beside long work.
-RARE = (
-    "report", "grow", "refit", "run_long", "gather_outs", "overlaps", "adopt", "by_name", "keep",
-    "recycle", "convert_and_run",
-)  # fmt: skip
-
-
-@functools.cache
-def library(offset: int) -> Library:
-    """The loaded code, one copy per process and offset."""
-    key, target = f"entry {offset}", host()
-    return precompiled(key, ("entry",), lambda: entry_module(offset), target, RARE)
-
-
-def entry_address(offset: int) -> int:
-    """Where the vectorcall function for instances with this offset stands."""
-    return library(offset).address("entry")

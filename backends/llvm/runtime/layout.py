@@ -88,6 +88,11 @@ class _Writer:
         self.places = dict(self.find_places())
         self.fits: list[Row] = []
         self.patches: list[Row] = []
+        #: for each range what `move` says of an argument, by its identity
+        self.sources: list[dict[int, tuple[list[Row], int, int]]]
+        self.sources = [{} for _ in range(program.threads)]
+        #: whether a step may fail: it gets the error record, or finds out a size, checked then
+        self.fails = any(isinstance(step, Resize) for step in program.steps)
 
     def find_places(self) -> Iterator[tuple[tuple[str, int], int]]:
         """Every base, and the address of the word that holds the base's own address."""
@@ -216,7 +221,8 @@ class _Writer:
         program = self.program
         calls = [step for step in program.steps if isinstance(step, Step)]
         count = sum(len(step.args) for step in calls) * program.threads
-        cursor = address(self.words([0] * count))
+        frame, filled = self.words([0] * count), list[int]()
+        start = cursor = address(frame)
         records = range(0, 8 * ERROR_WORDS * program.threads, 8 * ERROR_WORDS)
         self.record_offsets = address(self.words(list(records)))
         resized = [step for step in program.steps if isinstance(step, Resize)]
@@ -241,21 +247,37 @@ class _Writer:
             stride = 8 * len(step.args) if ranges > 1 else 0
             rows.append((step.address, cursor, units, work, stride))
             for number in range(ranges):
-                cursor = self.arguments(step, cursor, number)
+                self.arguments(step, start, filled, number)
+            cursor = start + 8 * len(filled)
+        frame[: len(filled)] = filled
         self.table(Field.STEPS, rows)
         self.header[Field.STALE] = 1
         self.header[Field.KEEP_STALE] = int(bool(resized))
 
-    def arguments(self, step: Step, cursor: int, number: int) -> int:
-        """File the moves that fill one range's part of the frame; the address after it."""
-        for arg in step.args:
-            if isinstance(arg, Size):
-                self.fits.append((cursor, self.zero, self.slot(arg.slot)))
-            else:
-                moves = self.patches if self.varies(arg) else self.fits
-                moves.append((cursor, *self.source_of(arg, number)))
-            cursor += 8
-        return cursor
+    def arguments(self, step: Step, start: int, filled: list[int], number: int) -> None:
+        """File the moves that fill one range's part of the frame, which begins at ``start``.
+
+        A size that no call changes is put into ``filled`` at once and needs no move.
+        """
+        at = start + 8 * len(filled)
+        known, sources = self.ranges.fixed.get, self.sources[number]
+        values = [known(arg.slot) if type(arg) is Size else None for arg in step.args]
+        filled += [0 if value is None else value for value in values]
+        for k, value in enumerate(values):
+            if value is None:
+                arg = step.args[k]
+                found = sources.get(id(arg))
+                if found is None:
+                    found = sources[id(arg)] = self.move(arg, number)
+                moves, place, offset = found
+                moves.append((at + 8 * k, place, offset))
+
+    def move(self, arg: Pointer | Size, number: int) -> tuple[list[Row], int, int]:
+        """Where a move of an argument of one range is filed, and its second half."""
+        if isinstance(arg, Size):
+            return self.fits, self.zero, self.slot(arg.slot)
+        self.fails = self.fails or arg.base.kind == "error"
+        return self.patches if self.varies(arg) else self.fits, *self.source_of(arg, number)
 
     def varies(self, pointer: Pointer) -> bool:
         """Whether the address may differ at each call; a value of rank 0 has a fixed place."""
@@ -288,16 +310,7 @@ class _Writer:
                 extents += 8
         self.table(Field.EAGER, eager)
         self.table(Field.LATE, late)
-        self.header[Field.DIRECT] = int(not late and not self.fallible())
-
-    def fallible(self) -> bool:
-        """Whether a step may fail: it gets the error record, or finds out a size that is checked
-        then."""
-        steps = self.program.steps
-        calls = (step for step in steps if isinstance(step, Step))
-        arguments = (a for step in calls for a in step.args if isinstance(a, Pointer))
-        resizes = any(isinstance(step, Resize) for step in steps)
-        return resizes or any(a.base.kind == "error" for a in arguments)
+        self.header[Field.DIRECT] = int(not late and not self.fails)
 
     def commits(self) -> None:
         """The copies into shared variables that end a good call."""

@@ -13,14 +13,19 @@ __all__ = ["SHARED_WORK", "Ranges", "long_work", "plan_ranges"]
 
 # an operation takes 0.003 ns (elementary functions, float32) to 0.02 ns (memory, float64)
 LONG_WORK = 1 << 23  # operations of a call that lets the GIL go: 25 to 170 us
+MOST_WORK = 1 << 62  # it is added up in 64 bits
 SHARED_WORK = 1 << 20  # operations of a range that is worth waking a worker for: 3 to 20 us
 
 
 @dataclass(slots=True)
 class Ranges:
-    """Further slots: ``work`` is the sum over all steps, ``offsets`` where a range's memory is."""
+    """Further slots: ``work`` is the sum over all steps, ``offsets`` where a range's memory is.
+
+    ``fixed`` are the slots that hold their initial value for ever, with that value.
+    """
 
     first: int
+    fixed: dict[int, int]
     work: int = 0
     initial: list[int] = field(default_factory=list)
     code: list[Code] = field(default_factory=list)
@@ -51,19 +56,21 @@ def long_work(threads: int) -> int:
 
 def plan_ranges(program: Program) -> Ranges:
     """The slots, size code and steps (by index) that sharing out the work of ``program`` takes."""
-    ranges = Ranges(len(program.initial))
-    ranges.initial.append(0)
+    fixed = _unwritten(program)
+    ranges = Ranges(len(program.initial), fixed)
+    works = [s.work for s in program.steps if isinstance(s, Step) and s.work is not None]
+    known = sum(fixed.get(slot, 0) for slot in works)
+    ranges.initial.append(min(known, MOST_WORK))
     ranges.work = ranges.first
-    for step in program.steps:
-        if isinstance(step, Step) and step.work is not None:
-            ranges.work = ranges.emit(SizeOp.ADD, ranges.work, step.work)
+    for slot in works:
+        if slot not in fixed:
+            ranges.work = ranges.emit(SizeOp.ADD, ranges.work, slot)
     if program.threads == 1:
         return ranges
-    fixed = unwritten(program)
     for index, step in enumerate(program.steps):
         if not isinstance(step, Step) or step.work is None or step.units is None:
             continue
-        if step.units in fixed and program.initial[step.units] <= 1:
+        if fixed.get(step.units, 2) <= 1:
             continue
         ranges.shared.add(index)
         for arg in step.args:
@@ -72,9 +79,9 @@ def plan_ranges(program: Program) -> Ranges:
     return ranges
 
 
-def unwritten(program: Program) -> set[int]:
-    """The slots that hold their initial value for ever."""
+def _unwritten(program: Program) -> dict[int, int]:
+    """The slots that hold their initial value for ever, with that value."""
     written = {target for _, target, _, _ in program.size_code}
     written |= {slot for spec in program.inputs for slot in spec.dims}
     written |= {step.slot for step in program.steps if isinstance(step, Resize)}
-    return set(range(len(program.initial))) - written
+    return {slot: value for slot, value in enumerate(program.initial) if slot not in written}

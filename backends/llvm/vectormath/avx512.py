@@ -111,15 +111,22 @@ def fix_up(x: Real, value: Real, responses: int) -> Real:
 
 
 def look_up(table: Sequence[float], index: Ints) -> Real:
-    """``table[index % 16]`` for a table of 16 numbers, which stays in registers."""
+    """``table[index % len(table)]`` for a table of 16 numbers, which stays in registers.
+
+    It may have 32 numbers for float32.
+    """
     b, bits = index.b, int(scalar_of(index.value.type)[1:])
+    scalar, native = ("float", 16) if bits == 32 else ("double", 8)
 
     def permute(index: Value) -> Value:
-        if bits == 32:
-            whole = b.const_vector("float", table)
-            return b.call("llvm.x86.avx512.permvar.sf.512", whole.type, [whole, index])
-        low, high = b.const_vector("double", table[:8]), b.const_vector("double", table[8:])
-        return b.call("llvm.x86.avx512.vpermi2var.pd.512", low.type, [low, index, high])
+        parts = [
+            b.const_vector(scalar, table[k : k + native]) for k in range(0, len(table), native)
+        ]
+        type_ = parts[0].type
+        if len(parts) == 1:
+            return b.call("llvm.x86.avx512.permvar.sf.512", type_, [*parts, index])
+        name = f"llvm.x86.avx512.vpermi2var.{suffix(parts[0])}.512"
+        return b.call(name, type_, [parts[0], index, parts[1]])
 
     return by_register(index.real(), permute, index.value)
 

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import math
 
-from symgraph.backends.llvm.vectormath.avx512 import fix_up, reciprocal_estimate
+from symgraph.backends.llvm.vectormath.avx512 import fix_up, reciprocal_estimate, root_estimate
 from symgraph.backends.llvm.vectormath.floating import Real, fast_two_sum, where
-from symgraph.backends.llvm.vectormath.roots import root_parts
-from symgraph.backends.llvm.vectormath.table_logarithm import (
-    LN2_PARTS,
-    table_log1p_parts,
-    table_log_of,
-)
+from symgraph.backends.llvm.vectormath.table_logarithm import assemble, scaling, table_log1p_parts
 
 __all__ = ["single_acosh", "single_asinh", "table_atanh"]
 
@@ -23,40 +18,48 @@ ASINH_TAIL = (
     0.02816452458500862,
     -0.013235408812761307,
 )
-# Past this asinh(x) is log(2 x), and acosh(x) is log(1 + 2 x).
-FAR = 2.0**26
-# The response to one is infinity.
-POLE_AT_ONE = 0x00005022
+# The unit in which the arguments of logarithms are computed: nothing overflows, and no scale factor
+# is subnormal.
+UNIT = 1 / 16
+# Past this, in units, a root of a**2 +- 1 is a.
+FAR = 2.0**24
+# Responses to numbers below, at and above zero.
+BELOW_DOMAIN_AT_ZERO = 0x03530822
+POLE_AT_ZERO = 0x03030522
+KEEP_INFINITIES = 0x00110022
 
 
 def single_asinh(x: Real) -> Real:
     """``log(a + sqrt(a**2 + 1))`` with ``a = |x|``; a polynomial where that cancels."""
-    a = x.abs()
-    far = a > FAR
-    square = a * a
-    hypotenuse = a.mad(a, 1.0)
-    s, low = root_parts(hypotenuse, a.mad(a, 1.0 - hypotenuse))
-    u, lost = fast_two_sum(s, a)
-    u, low = where(far, a, u), where(far, a.const(0.0), lost + low)
-    value = table_log_of(u, low, where(far, a.const(1.0), 0.0))
-    near = (a * square).mad(square.poly(ASINH_TAIL), a)
-    value = where(a < math.inf, where(a < 0.5, near, value), a)
-    return value.copysign(x)
+    a = x.abs() * UNIT
+    one = a.const(UNIT**2)
+    root, low = root_with_rest(a, one, a.mad(a, one))
+    u, lost = fast_two_sum(root, a)
+    index, minus_e, s = scaling(u * (2 / 3))
+    leading, rest = assemble(minus_e + math.log2(UNIT), u.mad(s, -1.0), index, (low + lost) * s)
+    z = x * x
+    near = (x * z).mad(z.poly(ASINH_TAIL), x)
+    value = where(a < 0.5 * UNIT, near, leading + rest)
+    return fix_up(x, value.copysign(x), KEEP_INFINITIES)
 
 
 def single_acosh(x: Real) -> Real:
     """``log(1 + t + sqrt(2 t + t**2))`` with ``t = x - 1``."""
-    far = x > FAR
-    t = x - 1.0
-    twice = t * 2.0
-    square = t.mad(t, twice)
-    s, low = root_parts(square, t.mad(t, twice - square))
-    y, lost = fast_two_sum(s, t)
-    y, low = where(far, x, y), where(far, x.const(0.0), lost + low)
-    leading, rest = table_log1p_parts(y, y.mad(2 / 3, 2 / 3), low)
-    upper, lower = (where(far, x.const(part), 0.0) for part in LN2_PARTS["float"])
-    value = (leading + upper) + (rest + lower)
-    return where(x < math.inf, where(x >= 1.0, value, math.nan), x)
+    t = x.mad(UNIT, -UNIT)
+    twice = t * (2 * UNIT)
+    root, low = root_with_rest(t, twice, t.mad(t, twice).at_least(2.0**-100))
+    y, lost = fast_two_sum(root, t)
+    leading, rest = table_log1p_parts(y, y.mad(2 / 3, 2 / 3 * UNIT), low + lost, UNIT)
+    return fix_up(t, leading + rest, BELOW_DOMAIN_AT_ZERO)
+
+
+def root_with_rest(a: Real, plus: Real, square: Real) -> tuple[Real, Real]:
+    """``sqrt(a**2 + plus)``, given its rounded square, and a rest up to 2**-14 of it."""
+    inverse = root_estimate(square)
+    root = square * inverse
+    rest = (-root).mad(root, square) + a.mad(a, plus - square)
+    far = a > FAR
+    return where(far, a, root), where(far, a.const(0.0), rest * (inverse * 0.5))
 
 
 def table_atanh(x: Real) -> Real:
@@ -67,9 +70,9 @@ def table_atanh(x: Real) -> Real:
     inverse, twice = reciprocal_estimate(d), a * 2.0
     if x.double:
         inverse = inverse.mad((-d).mad(inverse, 1.0), inverse)
-    first = twice * inverse
-    rest = (-first).mad(d_low, (-first).mad(d, twice)) * inverse
-    y, low = fast_two_sum(first, rest)
+    y = twice * inverse
+    low = (-y).mad(d_low, (-y).mad(d, twice)) * inverse
+    if x.double:
+        y, low = fast_two_sum(y, low)
     leading, rest = table_log1p_parts(y, y.mad(2 / 3, 2 / 3), low)
-    value = where(a > 1.0, x.const(math.nan), (leading + rest) * 0.5)
-    return fix_up(a, value, POLE_AT_ONE).copysign(x)
+    return fix_up(d, (leading + rest) * 0.5, POLE_AT_ZERO).copysign(x)

@@ -8,6 +8,8 @@ table has ``R = 1`` (float32: on three stretches), so no digit is lost to cancel
 
 from __future__ import annotations
 
+import math
+
 from symgraph.backends.llvm.vectormath.avx512 import (
     exponent_of,
     logarithm_specials,
@@ -18,7 +20,8 @@ from symgraph.backends.llvm.vectormath.avx512 import (
 from symgraph.backends.llvm.vectormath.floating import Ints, Real, two_sum
 
 __all__ = [
-    "LN2_PARTS",
+    "assemble",
+    "scaling",
     "split",
     "stretch",
     "table_log",
@@ -160,13 +163,18 @@ def stretch(v: Real) -> Ints:
 
 
 def assemble(minus_e: Real, f: Real, index: Ints, f_low: Real | None = None) -> tuple[Real, Real]:
-    """``e ln 2 - log(R) + log(1 + f + f_low)`` as an exact leading part and a smaller rest."""
+    """``e ln 2 - log(R) + log(1 + f + f_low)`` as an exact leading part and a smaller rest.
+
+    ``f_low`` is at most 2**-13 of 1 + f in float32, an ulp of it in float64.
+    """
     upper, lower = LN2_PARTS[f.scalar]
     leading = minus_e.mad(-upper, look_up(LOGS[f.scalar], index))
     square, curve = f * f, f.poly(CURVE[f.scalar])
     if f_low is None:
         low = square.mad(curve, f)
     else:
+        # log(1 + f + f_low) - log(1 + f) = f_low / (1 + f) = f_low (1 - f) (1 + f**2 + ...)
+        f_low = f_low if f.double else f_low.mad(square, f_low)
         low = f + square.mad(curve, f_low * (1.0 - f))
     if f.double:
         return leading, low + minus_e.mad(-lower, look_up(LOGS_LOW, index))
@@ -202,16 +210,25 @@ def table_log1p(x: Real) -> Real:
     return logarithm_specials(v, leading + rest)
 
 
-def table_log1p_parts(x: Real, v: Real, low: Real | None = None) -> tuple[Real, Real]:
-    """``log(1 + x + low)`` of a finite ``x > -1``, given ``v``, about 2/3 of ``1 + x``.
-
-    ``f = (1 + x) s - 1`` with ``s = R / 2**e`` is ``x s + (s - 1)``: nothing is rounded away.
-    """
+def scaling(v: Real) -> tuple[Ints, Real, Real]:
+    """The stretch, ``-e`` and ``s = R / 2**e`` of ``u``, given ``v``, about 2/3 of it."""
     index = stretch(v)
     minus_e = -1.0 - exponent_of(v)
-    s = scale_by_floor(look_up(INVERSES[x.scalar], index), minus_e)
+    return index, minus_e, scale_by_floor(look_up(INVERSES[v.scalar], index), minus_e)
+
+
+def table_log1p_parts(
+    x: Real, v: Real, low: Real | None = None, unit: float = 1.0
+) -> tuple[Real, Real]:
+    """``log(1 + (x + low) / unit)`` of a finite ``x > -unit``; ``v`` is about 2/3 of ``unit + x``.
+
+    With ``s = R / 2**e``, ``f = (1 + x / unit) s - 1`` is ``x (s / unit) + (s - 1)``: nothing is
+    rounded away. The unit is a power of two.
+    """
+    index, minus_e, s = scaling(v)
     # Subtracting 1 - s, rather than adding s - 1, keeps the sign of x = -0.0.
-    f = x.mad(s, -(1.0 - s))
+    f = x.mad(s, -(1.0 - (s if unit == 1.0 else s * unit)))
+    minus_e = minus_e if unit == 1.0 else minus_e + math.log2(unit)
     return assemble(minus_e, f, index, None if low is None else low * s)
 
 

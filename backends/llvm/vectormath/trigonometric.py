@@ -25,6 +25,7 @@ from symgraph.backends.llvm.vectormath.floating import (
 )
 from symgraph.backends.llvm.vectormath.payne_hanek import reduce_huge
 from symgraph.backends.llvm.vectormath.single_arcsine import single_acos, single_asin
+from symgraph.backends.llvm.vectormath.single_arctangent import single_atan, single_atan2
 from symgraph.backends.llvm.vectormath.single_trigonometric import (
     single_cos,
     single_sin,
@@ -41,6 +42,12 @@ HALF_PI_PARTS = (
     float.fromhex("0x1.0b4611a600000p-34"),
     float.fromhex("0x1.3198a2e000000p-69"),
     float.fromhex("0x1.b839a252049c1p-104"),
+)
+# With fused multiply-add: pi/2 rounded, 33 bits of the rest, and what is left then.
+FUSED_HALF_PI = (
+    float.fromhex("0x1.921fb54442d18p+0"),
+    float.fromhex("0x1.1a62633100000p-54"),
+    float.fromhex("0x1.1701b839a2520p-88"),
 )
 FAST_LIMIT = 2.0**20
 # Below this sin(x) and tan(x) round to x.
@@ -115,6 +122,8 @@ def reduce_moderate(x: Real, grade: str) -> Angle:
     first, second, third, rest = HALF_PI_PARTS
     shifted = x.mad(TWO_OVER_PI, x.format.magic)
     n = shifted - x.format.magic
+    if x.fuses and grade == "double":
+        return reduce_fused(x, n, shifted.bits())
     r = x - n * first
     if grade == "single":
         # 24 bits of x: the multiple of pi/2 nearest to it is never nearer than 2**-34.
@@ -124,6 +133,15 @@ def reduce_moderate(x: Real, grade: str) -> Angle:
     r, low = two_sum(r, low - n * third)
     r, low = fast_two_sum(r, low - n * rest)
     return Angle(r, low, shifted.bits())
+
+
+def reduce_fused(x: Real, n: Real, quarter: Ints) -> Angle:
+    """``x - n pi/2``; the first step is exact, and so is the product in the second."""
+    first, second, third = FUSED_HALF_PI
+    head = n.mad(-first, x)
+    r = n.mad(-second, head)
+    # What rounding r took away is exact too.
+    return Angle(r, n.mad(-third, n.mad(-second, head - r)), quarter)
 
 
 def sin_of_angle(angle: Angle, grade: str) -> tuple[Real, Real]:
@@ -311,7 +329,9 @@ QUARTER_PI = (float.fromhex("0x1.921fb54442d00p-1"), float.fromhex("0x1.8469898c
 
 
 def atan(x: Real) -> Real:
-    return table_atan(x) if has_avx512(x) else portable_atan(x)
+    if has_avx512(x):
+        return table_atan(x) if x.double else single_atan(x)
+    return portable_atan(x)
 
 
 @via_double
@@ -322,7 +342,7 @@ def portable_atan(x: Real, grade: str) -> Real:
 def atan2(y: Real, x: Real) -> Real:
     """The angle of the point ``(x, y)``, in ``[-pi, pi]``; signs of zeros as in C."""
     if has_avx512(x):
-        return table_atan2(y, x)
+        return table_atan2(y, x) if x.double else single_atan2(y, x, table_atan2)
     if x.double:
         return angle_of(y, x, "double")
     return angle_of(y.widen(), x.widen(), "single").narrow()

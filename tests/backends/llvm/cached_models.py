@@ -78,7 +78,7 @@ def bits(value: Any) -> str:
 
 def main(kind: str, *rest: str) -> None:
     made = own(float(rest[0])) if kind == "own" else {"models": models, "table": table}[kind]()
-    found: dict[str, Any] = {"bits": {}, "compiled": 0, "from_disk": 0, "cache": ""}
+    found: dict[str, Any] = {"bits": {}, "compiled": 0, "from_disk": 0, "cache": "", "programs": []}
     for name, f, arrays in made:
         found["bits"][name] = bits(f(*arrays))
         stats = getattr(f, "compile_stats", None)
@@ -86,6 +86,7 @@ def main(kind: str, *rest: str) -> None:
             found["compiled"] += stats.compiled
             found["from_disk"] += stats.from_disk
             found["cache"] = stats.cache
+            found["programs"].append(stats.program)
     print(json.dumps(found))
 
 

@@ -12,9 +12,10 @@ from symgraph.backends.llvm.compile import LLVMFunction
 from symgraph.backends.llvm.jit import host
 from symgraph.backends.llvm.kernel import Call
 from symgraph.backends.llvm.loops import Nest, build_nest
-from symgraph.backends.llvm.lower import lower_step, viewer
+from symgraph.backends.llvm.lower import lower_steps
 from symgraph.backends.llvm.partition import partition
 from symgraph.backends.llvm.prepare import prepare
+from symgraph.backends.llvm.views import viewer
 from symgraph.graph import Graph, topological
 from symgraph.ops import leaves
 from symgraph.tensor import Tensor, private_table
@@ -53,7 +54,7 @@ def nests_of(*outputs: Tensor) -> list[Nest]:
 def calls_of(*outputs: Tensor) -> list[Call]:
     """The kernel calls of the outputs."""
     parts, views = parts_of(*outputs), viewer()
-    return [c for s in parts.steps for c in lower_step(s, parts, views, host())]
+    return lower_steps(parts.steps, parts, views, host())
 
 
 def native(*args: Any, **options: Any) -> LLVMFunction:

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import symgraph as sg
-from symgraph.backends.llvm.axis_maps import complete, operand_axes, pull, reach
+from symgraph.backends.llvm.axis_maps import (
+    complete,
+    fit_map,
+    operand_axes,
+    own_space,
+    pull,
+    reach,
+)
 from symgraph.sizes import symbol
 
 N, M = symbol("n"), symbol("m")
@@ -45,3 +52,22 @@ def test_an_axis_that_fits_nowhere_is_refused() -> None:
 def test_known_axes_must_have_the_extent_they_run_along() -> None:
     assert complete((3,), {0: 0}, (4,)) is None
     assert complete((N,), {0: 0}, (M,)) == (0,)  # an equation makes them equal when called
+
+
+def test_a_space_of_its_own_has_no_axes_of_size_one() -> None:
+    assert own_space((N, 1, M)) == ((N, M), (0, None, 1))
+
+
+def test_a_node_runs_where_its_operands_run() -> None:
+    turned = ((1, 0), (0, 1))  # its axes 1 and 0 are the operand's, which run along 0 and 1
+    assert fit_map((M, N), (turned,), (N, M)) == (1, 0)
+
+
+def test_a_node_whose_operands_run_otherwise_fits_nowhere() -> None:
+    straight, turned = ((0, 1), (0, 1)), ((0, 1), (1, 0))
+    assert fit_map((N, N), (straight, turned), (N, N)) is None
+    assert fit_map((N,), (((0,), (0,)), ((0,), (1,))), (N, M)) is None
+
+
+def test_two_axes_never_run_along_one() -> None:
+    assert fit_map((N, N), (((0,), (0,)), ((1,), (0,))), (N, N)) is None

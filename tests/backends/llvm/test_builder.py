@@ -129,10 +129,46 @@ def test_a_split_module_links_to_the_same_functions() -> None:
     both = outer.call("pair", "{ i64, i64 }", [Value("null", "ptr"), outer.args[0]])
     second = outer.emit("i64", f"extractvalue {both}, 1")
     outer.ret(outer.call("twice", "i64", [second]))
-    hot, rest = module.split(["outer", "pair"])
+    hot, rest = map(str, module.split(["outer", "pair"]))
     assert "define" in hot and "@outer" not in hot.replace("declare i64 @outer(i64)", "")
     for level in (PLAIN, OPTIMISED):
         parts = [object_code(hot, host()), object_code(rest, host(), level=level)]
         library = link(parts, ["outer"])
         outer_of = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(library.address("outer"))
         assert outer_of(21) == 42
+
+
+def test_joined_modules_define_what_each_did() -> None:
+    one, two = Module(), Module()
+    for k, module in enumerate((one, two)):
+        twice = Builder(module, "twice", "i64", [("i64", "n")], linkage="internal")
+        twice.ret(twice.add(twice.args[0], twice.args[0]))
+        b = Builder(module, f"f{k}", "i64", [("i64", "n")])
+        shared = b.call("twice", "i64", [b.args[0]])
+        b.ret(b.add(shared, b.i64(k)))
+    assert one.join(two)
+    assert [run(one, f"f{k}", 20) for k in range(2)] == [40, 41]
+
+
+def test_modules_that_disagree_about_a_function_are_not_joined() -> None:
+    one, two = Module(), Module()
+    for k, module in enumerate((one, two)):
+        b = Builder(module, "f", "i64", [])
+        b.ret(b.i64(k))
+    assert not one.join(two) and run(one, "f") == 0
+
+
+@pytest.mark.parametrize("reduced", [False, True])
+def test_loops_over_pointers_and_numbers(reduced: bool) -> None:
+    """The sum of every third of ten numbers, by an index and by a pointer that steps."""
+    module, values = Module(), (ctypes.c_int64 * 10)(*[k * k + 1 for k in range(10)])
+    b = Builder(module, "sums", "i64", [("ptr", "values"), ("i64", "count")])
+    start, count = b.args
+    with b.loop(b.i64(0), count, 3, [b.i64(0), start], reduced=reduced) as loop:
+        by_index = b.load("i64", b.gep("i64", start, loop.index))
+        by_pointer = b.load("i64", loop.carry[1])
+        total = b.add(loop.carry[0], b.add(by_index, by_pointer))
+        loop.next = [total, b.gep("i64", loop.carry[1], 3)]
+    b.ret(loop.result[0])
+    expected = 2 * sum(values[k] for k in range(0, 10, 3))
+    assert run(module, "sums", ctypes.addressof(values), 10) == expected

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import json
 import os
 import shutil
@@ -14,10 +16,11 @@ from typing import Any
 import pytest
 
 from symgraph.backends.llvm import objects
+from symgraph.backends.llvm.builder import Builder, Module
 from symgraph.backends.llvm.fingerprint import fingerprint, source_files, sources_digest
 from symgraph.backends.llvm.jit import Target, host
 from symgraph.backends.llvm.object_cache import HEADER, ObjectCache
-from symgraph.backends.llvm.objects import Part, load_parts
+from symgraph.backends.llvm.objects import Loaded, Part, load_parts
 
 PROGRAM = Path(__file__).with_name("cached_models.py")
 
@@ -75,6 +78,17 @@ def test_every_operation_gives_the_same_bits_from_disk(tmp_path: Path) -> None:
     assert one["from_disk"] == 0 and one["compiled"] > 200
     assert (two["compiled"], two["from_disk"]) == (0, one["compiled"])
     assert two["bits"] == one["bits"]
+
+
+def answering(name: str, value: int, helper: str = "") -> Module:
+    """A module whose function ``name`` answers ``value``, maybe by a helper of that name."""
+    module = Module()
+    if helper:
+        inner = Builder(module, helper, "i64", [], linkage="internal")
+        inner.ret(inner.i64(value))
+    b = Builder(module, name, "i64", [])
+    b.ret(b.call(helper, "i64", []) if helper else b.i64(value))
+    return module
 
 
 def unsound(code: bytes) -> Callable[[Path], None]:
@@ -183,13 +197,14 @@ def test_own_code_under_one_name_is_told_apart(tmp_path: Path) -> None:
 
 
 def test_the_entry_depends_on_the_target() -> None:
-    part, here = Part("kernel", ("k",), str), host()
+    part, here = Part("kernel", ("k",), Module), host()
     others = [Target("other", here.features, 512), Target(here.cpu, "+sse2", here.vector_bits)]
     assert len({objects._digest(part, t) for t in (here, *others)}) == 3
 
 
 def test_the_entry_depends_on_our_sources(monkeypatch: pytest.MonkeyPatch) -> None:
-    part, before = Part("kernel", ("k",), str), objects._digest(Part("kernel", ("k",), str), host())
+    part = Part("kernel", ("k",), Module)
+    before = objects._digest(part, host())
     monkeypatch.setattr(objects, "fingerprint", lambda: fingerprint() + "changed")
     assert objects._digest(part, host()) != before
 
@@ -219,6 +234,91 @@ def test_without_sources_nothing_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_pa
     cache = ObjectCache(tmp_path)
     monkeypatch.setattr(objects, "open_cache", lambda: (cache, ""))
     monkeypatch.setattr(objects, "fingerprint", lambda: "")
-    part = Part("answer", ("answer",), lambda: "define i64 @answer() { ret i64 42 }")
+    part = Part("answer", ("answer",), lambda: answering("answer", 42))
     assert load_parts([part], host()).from_disk == load_parts([part], host()).from_disk == 0
     assert entries(tmp_path) == [] and objects.cache_state().startswith("off: ")
+
+
+# ---- several parts in one object -----------------------------------------------------------------
+
+
+def parts_of(*names: str, helpers: bool = False) -> list[Part]:
+    """Parts that answer 40, 41, ...; with one helper of different contents if wanted."""
+    return [
+        Part(n, (n,), functools.partial(answering, n, 40 + k, "helper" if helpers else ""))
+        for k, n in enumerate(names)
+    ]
+
+
+def answers(loaded: Loaded, *names: str) -> list[int]:
+    call = ctypes.CFUNCTYPE(ctypes.c_int64)
+    return [call(loaded.library.address(n))() for n in names]
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ObjectCache:
+    cache = ObjectCache(tmp_path)
+    monkeypatch.setattr(objects, "open_cache", lambda: (cache, ""))
+    return cache
+
+
+def test_parts_compiled_together_are_one_object(kept: ObjectCache) -> None:
+    loaded = load_parts(parts_of("a", "b", "c"), host())
+    assert answers(loaded, "a", "b", "c") == [40, 41, 42] and loaded.from_disk == 0
+    assert len(set(loaded.digests)) == 1 and len(entries(kept.folder)) == 4
+
+
+def test_each_part_of_an_object_is_found_by_itself(kept: ObjectCache) -> None:
+    load_parts(parts_of("a", "b", "c"), host())
+    b = parts_of("a", "b", "c")[1]
+    alone = load_parts([b], host())
+    assert answers(alone, "b") == [41] and alone.from_disk == 1
+
+
+def test_parts_of_several_objects_load_together(kept: ObjectCache) -> None:
+    a, b, c = parts_of("a", "b", "c")
+    load_parts([a, b], host())
+    loaded = load_parts([a, c, b], host())
+    assert answers(loaded, "a", "b", "c") == [40, 41, 42] and loaded.from_disk == 2
+
+
+@pytest.mark.parametrize("lost", ["object", "part"])
+def test_a_lost_object_or_part_is_made_anew(kept: ObjectCache, lost: str) -> None:
+    parts = parts_of("a", "b", "c")
+    first = load_parts(parts, host())
+    kept.discard(first.digests[0] if lost == "object" else objects._digest(parts[1], host()))
+    healed = load_parts(parts, host())
+    assert answers(healed, "a", "b", "c") == [40, 41, 42]
+    assert load_parts(parts, host()).from_disk == 3
+
+
+def test_a_part_in_two_objects_does_no_harm(kept: ObjectCache) -> None:
+    """Two processes that compiled at once leave objects that have some parts twice."""
+    a, b, c = parts_of("a", "b", "c")
+    load_parts([a, b], host())
+    kept.discard(objects._digest(b, host()))
+    load_parts([b, c], host())
+    loaded = load_parts([a, b, c], host())
+    assert answers(loaded, "a", "b", "c") == [40, 41, 42]
+    assert load_parts([a, b, c], host()).from_disk == 3
+
+
+def test_an_entry_of_an_object_loads_all_its_parts(kept: ObjectCache) -> None:
+    first = load_parts(parts_of("a", "b", "c"), host())
+    again = objects.load_entries(first.digests, ("a", "b", "c"))
+    assert again is not None and answers(again, "a", "b", "c") == [40, 41, 42]
+    assert again.digests == first.digests
+    kept.discard(first.digests[0])
+    assert objects.load_entries(first.digests, ("a", "b", "c")) is None
+
+
+def test_parts_that_disagree_about_a_helper_are_two_objects(kept: ObjectCache) -> None:
+    loaded = load_parts(parts_of("a", "b", helpers=True), host())
+    assert answers(loaded, "a", "b") == [40, 41] and len(set(loaded.digests)) == 2
+
+
+def test_an_object_has_a_bounded_number_of_parts(kept: ObjectCache) -> None:
+    names = [f"f{k}" for k in range(objects.TOGETHER + 2)]
+    loaded = load_parts(parts_of(*names), host())
+    assert answers(loaded, *names) == list(range(40, 40 + len(names)))
+    assert len(set(loaded.digests)) == 2

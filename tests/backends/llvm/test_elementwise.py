@@ -118,12 +118,16 @@ def test_the_least_integer_has_no_opposite() -> None:
     assert (negated == least).all() and (absolute == least).all()
 
 
-@pytest.mark.parametrize("wanted", ["int8", "uint8", "int32", "uint64"])
-def test_floats_out_of_range_saturate(wanted: str) -> None:
-    x = sg.vector("x")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("wanted", ["int8", "uint8", "int16", "int32", "uint32", "uint64"])
+def test_floats_out_of_range_saturate(wanted: str, dtype: str) -> None:
+    """In whole vectors and in a tail."""
+    x = sg.tensor("x", shape=("n",), dtype=dtype)
     limits = np.iinfo(wanted)
-    got = sg.function([x], sg.astype(x, wanted))([-1e300, -INF, 1e300, INF, NAN, 3.99])
-    assert got.tolist() == [limits.min, limits.min, limits.max, limits.max, 0, 3]
+    values = np.array([-1e30, -INF, 1e30, INF, NAN, 3.99, float(limits.max) / 2], dtype)
+    got = sg.function([x], sg.astype(x, wanted))(np.tile(values, 9))
+    want = [limits.min, limits.min, limits.max, limits.max, 0, 3, int(values[-1])]
+    assert got.tolist() == want * 9
 
 
 def test_integers_raised_to_negative_powers() -> None:

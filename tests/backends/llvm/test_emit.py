@@ -7,10 +7,12 @@ import pytest
 from stages import both, native, nests_of
 
 import symgraph as sg
-from symgraph.backends.llvm.builder import Module
+from symgraph.backends.llvm.builder import Builder, Module
 from symgraph.backends.llvm.clusters import LIMIT
-from symgraph.backends.llvm.emit import choose_lanes, emit_nest
+from symgraph.backends.llvm.emit import NestEmitter, choose_lanes, emit_nest
 from symgraph.backends.llvm.jit import host
+from symgraph.backends.llvm.join_axes import join_axes
+from symgraph.backends.llvm.loops import PointerParam
 
 X = sg.tensor("x", shape=("n", "m"))
 
@@ -80,6 +82,26 @@ def test_lanes_where_the_vector_axis_is_reduced_follow_the_sums() -> None:
 def test_a_short_static_axis_takes_no_more_lanes_than_it_has() -> None:
     (nest,) = nests_of(sg.tensor("x", shape=("n", 3)) * 2)
     assert choose_lanes(nest, host(), 1) == 4
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("shape", [("n", 3, 2), ("n", 2, 3), (100, 50, 3), ("n", "m", "k")])
+def test_values_between_passes_have_room_for_all_rows_side_by_side(
+    shape: tuple[int | str, ...], axis: int, dtype: str
+) -> None:
+    """Also where the rows lie along two axes that the kernel walks as one."""
+    x = sg.tensor("x", shape=shape, dtype=dtype)
+    f = native([x], sg.softmax(x, axis=axis))
+    for call in f.calls:
+        if call.nest is None or not call.nest.scratch:
+            continue
+        e = NestEmitter(
+            Builder(Module(), "room", "i64", [("ptr", "args")]), join_axes(call.nest), host()
+        )
+        rows = 1 if e.inner_vector else e.lanes
+        kept = [p.bytes for p in call.params if isinstance(p, PointerParam) and p.role == "scratch"]
+        assert kept == [x.shape[axis] * 8 * rows]  # the widest dtype
 
 
 def test_the_text_of_a_kernel() -> None:

@@ -12,8 +12,8 @@ import symgraph as sg
 from symgraph.backends.llvm.clusters import Cluster
 from symgraph.backends.llvm.join_axes import join_axes
 from symgraph.backends.llvm.loops import Nest, build_nest
-from symgraph.backends.llvm.lower import viewer
 from symgraph.backends.llvm.partition import partition
+from symgraph.backends.llvm.views import viewer
 from symgraph.tensor import Tensor
 
 X = sg.tensor("x", shape=("n", 4, 5))
@@ -34,9 +34,12 @@ def extents(y: Tensor) -> tuple[int | str, ...]:
         (sg.exp(X), ("p0*20",)),
         (X + B, ("p0*4", 5)),
         (X[:, ::2] * 2, ("p0*2", 5)),
-        (sg.sum(X, axis=2), ("p0", 4, 5)),
+        (sg.sum(X, axis=2), ("p0*4", 5)),
+        (sg.sum(X, axis=0), ("p0", 20)),
+        (sg.sum(X, axis=1), ("p0", 4, 5)),
+        (sg.sum(X, axis=(1, 2)), ("p0", 4, 5)),
     ],
-    ids=["contiguous", "broadcast", "strided", "reduced"],
+    ids=["contiguous", "broadcast", "strided", "rows", "columns", "between", "two reduced"],
 )
 def test_loops(y: Tensor, loops: tuple[int | str, ...]) -> None:
     assert extents(y) == loops

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import symgraph as sg
-from symgraph.backends.llvm.lower import viewer
 from symgraph.backends.llvm.views import (
     compose,
     contiguous_strides,
     follow,
     is_contiguous,
+    viewer,
     whole,
 )
 from symgraph.sizes import symbol

@@ -9,9 +9,9 @@ from stages import calls_of, prepared
 
 import symgraph as sg
 from symgraph.backends.llvm.clusters import REDUCTIONS
-from symgraph.backends.llvm.lower import LOWER_STEPS, viewer
+from symgraph.backends.llvm.lower import LOWER_STEPS
 from symgraph.backends.llvm.prepare import EXPANSIONS
-from symgraph.backends.llvm.views import VIEWS
+from symgraph.backends.llvm.views import VIEWS, viewer
 from symgraph.errors import UnsupportedError
 from symgraph.op import Op
 from symgraph.ops import OPS, index, product

@@ -81,6 +81,34 @@ for n, k, m in [(1, 1, 1), (3, 5, 7), (17, 9, 33), (9, 50, 1), (1, 3, 65)]:
         f(guarded(x.T.copy(), front).T, guarded(y.T.copy(), front).T)
 """
 
+CLOSE = """
+table = sg.tensor("table", shape=("r", "m"), dtype=DTYPE)
+i = sg.tensor("i", shape=("k",), dtype="int64")
+rows = sg.function([table, i], table[i] * 1)
+for n, m in [(1, 1), (2, 3), (33, 4), (70, 2), (3, 130), (40, 9)]:
+    x = sg.tensor("x", shape=("n", m), dtype=DTYPE)
+    y = x * 1 if DTYPE != "bool" else x
+    z = sg.exp(sg.astype(x, "float32"))
+    f = sg.function([x], [y[:, ::2], y[:, ::3], y[:, ::4], y[::2, ::-1], y[:, -1],
+                          x.T[::3] == x.T[::3], sg.max(x, axis=1),
+                          sg.argmax(x, axis=1), sg.sum(x, axis=1), z / sg.sum(z, axis=1)[:, None]])
+    for front in (False, True):
+        a = guarded(rng.integers(1, 3, (n, m)).astype(DTYPE), front)
+        got = f(a)
+        for left, right in zip(got, [a[:, ::2], a[:, ::3], a[:, ::4], a[::2, ::-1], a[:, -1]]):
+            assert (left == right).all()
+        assert (got[6] == a.max(axis=1)).all() and (got[8] == a.sum(axis=1)).all()
+        f(guarded(a.T.copy(), front).T)
+        index = rng.integers(-n, n, 7)
+        assert (rows(a, index) == a[index]).all()
+        for bad in (n, -n - 1, 10**12):
+            try:
+                rows(a, np.append(index, bad))
+            except IndexError:
+                continue
+            raise AssertionError("an index out of range was accepted")
+"""
+
 
 def run(program: str, **environment: str) -> None:
     """Run the program in a process of its own; it must end well."""
@@ -107,6 +135,12 @@ def test_the_guard_guards() -> None:
 def test_elementwise_and_reductions_stay_inside(bits: str) -> None:
     dtypes = ("float64", "float32", "int64", "int32", "int16", "uint8", "bool")
     run(for_dtypes(ELEMENTS, dtypes), SYMGRAPH_VECTOR_BITS=bits)
+
+
+@pytest.mark.parametrize("bits", ["128", "512"])
+def test_elements_picked_from_vectors_and_short_rows_stay_inside(bits: str) -> None:
+    dtypes = ("float64", "float32", "int32", "uint8", "bool")
+    run(for_dtypes(CLOSE, dtypes), SYMGRAPH_VECTOR_BITS=bits)
 
 
 def test_indexing_stays_inside() -> None:

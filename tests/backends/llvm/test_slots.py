@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symgraph.backends.llvm.runtime.program import SizeOp
-from symgraph.backends.llvm.slots import SlotTable, upper_bound
+from symgraph.backends.llvm.slots import FOLDS, SlotTable, upper_bound
 from symgraph.sizes import Dim, Size, count_symbol, evaluate, maximum, minimum, symbol
 
 N, M = symbol("n"), symbol("m")
@@ -68,6 +68,26 @@ def test_blocks_are_rounded_up_to_64_bytes() -> None:
     table = bound(0, 0)
     slots = [table.align64(table.slot(k)) for k in (0, 1, 64, 65)]
     assert [run(table)[s] for s in slots] == [0, 64, 64, 128]
+
+
+@pytest.mark.parametrize("op", FOLDS, ids=lambda op: op.name)
+def test_known_numbers_need_no_code(op: SizeOp) -> None:
+    table, other = SlotTable(), SlotTable()
+    slot = table.emit(op, table.slot(-70), table.slot(9))
+    other.emit(op, other.new(-70), other.new(9))
+    assert not table.code and run(table)[slot] == run(other)[-1]
+
+
+def test_what_overflows_is_left_to_the_call() -> None:
+    table = SlotTable()
+    table.emit(SizeOp.MUL, table.slot(1 << 40), table.slot(1 << 40))
+    assert len(table.code) == 1
+
+
+def test_nothing_is_added_to_zero() -> None:
+    table = bound(2, 3)
+    n, zero = table.slot(N), table.slot(0)
+    assert table.emit(SizeOp.ADD, n, zero) == table.emit(SizeOp.ADD, zero, n) == n
 
 
 def test_a_count_is_bounded_by_what_is_counted() -> None:

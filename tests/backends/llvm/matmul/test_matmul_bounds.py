@@ -43,7 +43,8 @@ import ctypes, mmap, os, sys
 import numpy as np
 from symgraph.backends.llvm.builder import Module
 from symgraph.backends.llvm.jit import host, load
-from symgraph.backends.llvm.matmul import call, emit_matmul
+from symgraph.backends.llvm.matmul import MatmulKernel, call, emit_matmul
+from symgraph.backends.llvm.matmul.unrolled import Form, emit_unrolled
 
 PAGE, keep = mmap.PAGESIZE, []
 mprotect = ctypes.CDLL(None).mprotect
@@ -79,6 +80,18 @@ for scalar, dtype in (("float", "f4"), ("double", "f8"), ("i16", "i2")):
                 )
                 call(library, kernel, c, a, b)
                 assert (c == k).all(), (scalar, m, n, k, order)
+    for m, n, k in ((2, 2, 2), (3, 3, 5), (5, 7, 2)):
+        for at_end in (False, True):
+            for turned in (False, True):
+                shapes = ((3, m, n), (3, m, k), (3, n, k) if turned else (3, k, n))
+                c, a, b = (fenced(s, np.dtype(dtype), "C", at_end) for s in shapes)
+                b = b.swapaxes(1, 2) if turned else b
+                strides = [s // a.itemsize for x in (a, b) for s in x.strides[1:]]
+                module = Module()
+                emit_unrolled(module, scalar, host(), Form(m, n, k, *strides))
+                kernel = MatmulKernel("matmul", scalar, scalar, 0, 0)
+                call(load(str(module), host(), optimise=False), kernel, c, a, b)
+                assert (c == k).all(), (scalar, m, n, k, turned)
 sys.stdout.flush()
 os._exit(0)  # fenced pages must not be touched again, by anyone
 """

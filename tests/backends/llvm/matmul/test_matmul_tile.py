@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from symgraph.backends.llvm.builder import Module
 from symgraph.backends.llvm.jit import Library, Target, load
 from symgraph.backends.llvm.matmul import MatmulKernel, argument_table, call, workspace_bytes
+from symgraph.backends.llvm.matmul.finish import SIGNATURE
 from symgraph.backends.llvm.matmul.tile import emit_tile, is_tile
 
 Array = NDArray[Any]
 Compiled = Callable[[str, int], tuple[Library, MatmulKernel]]
 LaidOut = Callable[[Array, str, int, Any], tuple[Array, Array]]
 
+FLOATS = ctypes.POINTER(ctypes.c_float)
 TYPES = {"float": "f4", "double": "f8", "i1": "?", "i16": "i2", "i64": "i8"}
 
 
@@ -97,3 +99,41 @@ def test_workspace_suffices_and_no_unit_is_no_work(
     np.testing.assert_allclose(c, a.astype(float) @ b, rtol=1e-5, atol=1e-4)
     assert (memory[start + size :] == 7).all()
     assert (memory[:start] == 7).all()
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_an_epilogue_gets_the_finished_block(
+    apart: bool, bits: int, target: Callable[[int], Target]
+) -> None:
+    n = target(bits).lanes(32)
+    a, b = operands("float", (19, n, 64 // n), 10)
+    b = np.asfortranarray(b) if apart else b
+    c, plain = np.full((19, n), 5, a.dtype), np.empty((19, n), a.dtype)
+    left, right = ((x.strides[0] // 4, x.strides[1] // 4) for x in (a, b))
+    size = workspace_bytes("float", target(bits), (19, n, 64 // n), left, right, fused=True)
+    assert isinstance(size, int)
+    memory, seen = np.full(size + 128, 7, np.uint8), list[tuple[int, ...]]()
+
+    def doubled(_: int, tile: int, tile_row: int, out: int, *rest: int) -> None:
+        rows, cols = rest[2:4]
+        sums = np.ctypeslib.as_array(ctypes.cast(tile, FLOATS), (rows, tile_row))[:, :cols]
+        np.ctypeslib.as_array(ctypes.cast(out, FLOATS), (rows, rest[0]))[:, :cols] = 2 * sums
+        seen.append(rest)
+
+    kinds = {"ptr": ctypes.c_void_p, "i64": ctypes.c_int64, "i1": ctypes.c_bool}
+    callback = ctypes.CFUNCTYPE(None, *(kinds[kind] for kind, _ in SIGNATURE))(doubled)
+    address = ctypes.cast(callback, ctypes.c_void_p).value or 0
+    start = -memory.ctypes.data % 64
+    kernel = MatmulKernel("matmul.fused", "float", "float", size, 1)
+    room = memory[start : start + size]
+    table = argument_table(kernel, c, a, b, room, extra=[address])
+    run = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+    library = tile("float", target(bits))
+    assert run(library.address("matmul.fused"))(table.ctypes.data, 0, 0) == 0
+    assert not seen
+    assert run(library.address("matmul.fused"))(table.ctypes.data, 0, 1) == 0
+    assert seen == [(n, 1, 19, n, 0, 0, 0, 1)]
+    table = argument_table(kernel, plain, a, b, room, extra=[0])
+    assert run(library.address("matmul"))(table.ctypes.data, 0, 1) == 0
+    assert c.tobytes() == (2 * plain).tobytes()
+    assert (memory[start + size :] == 7).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 
 from runtime_kernels import F4, I8, X, Y
@@ -14,6 +15,7 @@ from symgraph.backends.llvm.runtime.program import (
     Pointer,
     Program,
     Resize,
+    Size,
     SizeOp,
     Step,
 )
@@ -91,3 +93,19 @@ def test_each_range_has_an_error_record_of_its_own() -> None:
     layout = flatten(program(3))
     records = [a for a in layout.keep if getattr(a, "size", 0) == 3 * ERROR_WORDS]
     assert address(records[0]) == layout.header[Field.ERROR]
+
+
+def test_known_work_needs_no_code() -> None:
+    steps = tuple([Step(1000 + k, (), "known", units=2, work=6) for k in range(3)])
+    ranges = plan_ranges(dataclasses.replace(program(1), steps=steps))
+    assert not ranges.code and ranges.initial == [21]
+
+
+def test_only_what_may_change_is_moved_into_the_frame() -> None:
+    known, found = [Size(slot) for slot in (6, 4)], Size(3)
+    steps = (Step(1000, (known[0], found, known[1]), "sizes"),)
+    layout = flatten(dataclasses.replace(program(1), steps=steps))
+    assert layout.header[Field.N_FITS] == 2, "one argument, and the extent of the result"
+    first = int(layout.header[Field.STEPS])
+    frame = ctypes.cast(first, ctypes.POINTER(ctypes.c_int64))[1]
+    assert list((ctypes.c_int64 * 3).from_address(frame)) == [7, 0, 64]

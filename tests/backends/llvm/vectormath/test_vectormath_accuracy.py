@@ -71,3 +71,18 @@ def test_float64_is_accurate_over_the_whole_range(name: str) -> None:
 def test_float64_is_accurate_at_hard_points(name: str) -> None:
     arrays = hard_arguments(name, "float64")
     assert not worst(name, "float64", arrays, *exact(name, *arrays))
+
+
+# Numbers of quarter turns up to where the reduction ends.
+QUARTERS = np.concatenate(
+    [np.arange(1, 40), 2 ** np.arange(6, 19) + 1, [344538, 529483, 2**19 - 1]]
+)
+
+
+@pytest.mark.parametrize("bits", [128, 256, 512])
+@pytest.mark.parametrize("name", ["sin", "cos", "tan"])
+def test_float64_angles_next_to_multiples_of_a_quarter_turn(name: str, bits: int) -> None:
+    near = QUARTERS * (np.pi / 2)
+    x = np.concatenate([near, np.nextafter(near, 0.0), np.nextafter(near, np.inf)])
+    errors = ulp_errors(compiled(name, "float64", bits)(x), *exact(name, x))
+    assert np.max(errors) <= bound(name, "float64")
