@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import functools
+from typing import TYPE_CHECKING
 
 from symgraph.graph import Graph
-from symgraph.passes.rules.engine import RuleSet, rewrite_graph
-from symgraph.passes.rules.rule import EXACT
+from symgraph.passes.contracts import EXACT
+from symgraph.passes.rewrite import rewrite, rules_of
+
+if TYPE_CHECKING:
+    from symgraph.passes.rules.ruleset import RuleSet
 
 __all__ = ["canonicalise", "rules"]
 
@@ -14,9 +18,7 @@ __all__ = ["canonicalise", "rules"]
 @functools.cache
 def rules() -> RuleSet:
     """The exact rules; made at the first use."""
-    from symgraph.passes.rules.table import rules_of
-
-    return RuleSet(rules_of(EXACT))
+    return rules_of(EXACT)
 
 
 def canonicalise(graph: Graph) -> Graph:
@@ -28,4 +30,4 @@ def canonicalise(graph: Graph) -> Graph:
     >>> canonicalise(Graph([-(-x.T).T * 1])).outputs[0] is x
     True
     """
-    return rewrite_graph(graph, rules(), "canonicalise")
+    return rewrite(graph, rules(), "canonicalise")

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import functools
+from typing import TYPE_CHECKING
+
 from symgraph.graph import Graph
-from symgraph.passes.rules.engine import RuleSet, rewrite_graph
-from symgraph.passes.rules.pattern import Node
-from symgraph.passes.rules.rule import EXACT, Rule
+from symgraph.passes.contracts import EXACT
+from symgraph.passes.rewrite import rewrite
+
+if TYPE_CHECKING:
+    from symgraph.passes.rules.ruleset import RuleSet
 
 __all__ = ["erase_markers"]
 
-RULES = RuleSet([Rule("marker", Node(trait="marker"), lambda m: m.node.inputs[0], EXACT)])
+
+@functools.cache
+def _rules() -> RuleSet:
+    from symgraph.passes.rules.pattern import Node
+    from symgraph.passes.rules.rule import Rule
+    from symgraph.passes.rules.ruleset import RuleSet
+
+    return RuleSet([Rule("marker", Node(trait="marker"), lambda m: m.node.inputs[0], EXACT)])
 
 
 def erase_markers(graph: Graph) -> Graph:
@@ -22,4 +34,4 @@ def erase_markers(graph: Graph) -> Graph:
     """
     if not any("marker" in n.op.traits for n in graph.nodes):
         return graph
-    return rewrite_graph(graph, RULES, "erase_markers")
+    return rewrite(graph, _rules(), "erase_markers")

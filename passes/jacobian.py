@@ -9,7 +9,6 @@ from symgraph import functions as f
 from symgraph.errors import GradientError, UsageError
 from symgraph.functions.variables import as_tensor
 from symgraph.ops import leaves
-from symgraph.passes.batch import batch
 from symgraph.passes.gradient import (
     as_list,
     check_policy,
@@ -90,15 +89,21 @@ def _reverse(y: Tensor, xs: list[Tensor], options: dict[str, Any]) -> dict[Tenso
     if not xs:
         return {}
     cotangent = leaf(leaves.input_, {}, y._array_type(), None)
-    rows = batch(vjp(y, xs, cotangent, **options), {cotangent: _basis(y)})
+    rows = _each(vjp(y, xs, cotangent, **options), {cotangent: _basis(y)})
     return {x: f.reshape(r, (*y.shape, *x.shape)) for x, r in zip(xs, rows, strict=True)}
 
 
 def _forward(y: Tensor, x: Tensor, options: dict[str, Any]) -> Tensor:
     tangent = leaf(leaves.input_, {}, x._array_type(), None)
     along = jvp(y, x, tangent, **options)
-    (columns,) = batch([along], {tangent: _basis(x)})
+    (columns,) = _each([along], {tangent: _basis(x)})
     return f.reshape(f.moveaxis(columns, 0, -1), (*y.shape, *x.shape))
+
+
+def _each(outputs: Any, along: dict[Tensor, Tensor]) -> Any:
+    from symgraph.passes.batch import batch  # other derivatives do without
+
+    return batch(outputs, along)
 
 
 def _basis(x: Tensor) -> Tensor:

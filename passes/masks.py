@@ -51,7 +51,7 @@ class Mask:
         return self._value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Flow:
     """A cotangent or tangent: its value, and the mask off which it is a strong zero."""
 

@@ -6,20 +6,23 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from symgraph.errors import UsageError
 from symgraph.graph import Graph
 from symgraph.passes.canonicalise import canonicalise
+from symgraph.passes.contracts import EXACT, STABILISING
 from symgraph.passes.erase_markers import erase_markers
 from symgraph.passes.relax import relax
 from symgraph.passes.remove_dead import remove_dead
-from symgraph.passes.rules.engine import RuleSet, built_in, rewrite_graph
-from symgraph.passes.rules.rule import EXACT, STABILISING
+from symgraph.passes.rewrite import rewrite
 from symgraph.passes.specialise import specialise
 from symgraph.passes.stabilise import stabilise
 from symgraph.passes.trace import Rewrite, recording
 from symgraph.tensor import private_table
+
+if TYPE_CHECKING:
+    from symgraph.passes.rules.ruleset import RuleSet
 
 __all__ = [
     "PIPELINES",
@@ -71,7 +74,7 @@ class ApplyRules:
     __name__: str
 
     def __call__(self, graph: Graph) -> Graph:
-        return rewrite_graph(graph, self.rules, self.__name__)
+        return rewrite(graph, self.rules, self.__name__)
 
 
 def pipeline_of(rules: RuleSet) -> Pipeline:
@@ -91,17 +94,19 @@ def resolve_pipeline(passes: Any) -> Pipeline:
     Raises:
         UsageError: neither the name of a pipeline, nor a set of rules, nor a tuple of callables.
     """
-    if isinstance(passes, RuleSet):
-        return pipeline_of(passes)
     if isinstance(passes, str):
         if passes not in PIPELINES:
             raise UsageError(f"passes={passes!r} is not one of {', '.join(map(repr, PIPELINES))}")
         return PIPELINES[passes]
-    if not isinstance(passes, (tuple, list)) or not all(callable(p) for p in passes):
+    if isinstance(passes, (tuple, list)) and all(callable(p) for p in passes):
+        return tuple(passes)
+    from symgraph.passes.rules.ruleset import RuleSet
+
+    if not isinstance(passes, RuleSet):
         raise UsageError(
             f"passes={passes!r} is not a pipeline's name or a tuple of passes or a set of rules"
         )
-    return tuple(passes)
+    return pipeline_of(passes)
 
 
 def pipeline_text(pipeline: Pipeline) -> str | None:
@@ -113,6 +118,8 @@ def pipeline_text(pipeline: Pipeline) -> str | None:
 
 def _pass_text(step: Pass) -> str | None:
     if isinstance(step, ApplyRules):
+        from symgraph.passes.rules.engine import built_in
+
         rules, ours = step.rules, built_in()
         if any(rule is not ours.get(rule.name) for rule in rules):
             return None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from symgraph.graph import topological
+from symgraph.graph import Graph, topological
 from symgraph.origins import Derived
 from symgraph.tensor import Tensor, is_outdated, reapply
 
-__all__ = ["rebuilt", "substitute"]
+__all__ = ["rebuilt", "substitute", "successor"]
 
 
 def rebuilt(node: Tensor, inputs: tuple[Tensor, ...]) -> Tensor:
@@ -27,3 +27,14 @@ def substitute(outputs: Sequence[Tensor], replacements: Mapping[Tensor, Tensor])
         if node not in done:
             done[node] = rebuilt(node, tuple([done[i] for i in node.inputs]))
     return [done[o] for o in outputs]
+
+
+def successor(
+    graph: Graph, outputs: Sequence[Tensor], nodes: Sequence[Tensor] | None = None
+) -> Graph:
+    """A graph of other outputs (and their ``nodes``, where they are known) with the inputs and the
+    equations of ``graph``.
+    """
+    new = Graph(outputs, graph.inputs, nodes=nodes)
+    new.equations = {**new.equations, **graph.equations}
+    return new

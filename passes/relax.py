@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import functools
+from typing import TYPE_CHECKING
 
 from symgraph.graph import Graph
-from symgraph.passes.rules.engine import RuleSet, rewrite_graph
+from symgraph.passes.rewrite import rewrite, rules_of
+
+if TYPE_CHECKING:
+    from symgraph.passes.rules.ruleset import RuleSet
 
 __all__ = ["relax", "rules"]
 
@@ -13,9 +17,7 @@ __all__ = ["relax", "rules"]
 @functools.cache
 def rules() -> RuleSet:
     """All rules, those of real arithmetic included; made at the first use."""
-    from symgraph.passes.rules.table import RULES
-
-    return RuleSet(RULES, relaxed=True)
+    return rules_of(relaxed=True)
 
 
 def relax(graph: Graph) -> Graph:
@@ -26,4 +28,4 @@ def relax(graph: Graph) -> Graph:
     >>> relax(Graph([x * y / y])).outputs[0] is x
     True
     """
-    return rewrite_graph(graph, rules(), "relax")
+    return rewrite(graph, rules(), "relax")

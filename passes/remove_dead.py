@@ -5,8 +5,7 @@ from __future__ import annotations
 from symgraph.graph import Graph
 from symgraph.ops import reduction as r
 from symgraph.origins import with_origin
-from symgraph.passes.rebuild import substitute
-from symgraph.passes.rules.engine import successor
+from symgraph.passes.rebuild import substitute, successor
 from symgraph.tensor import Tensor, apply
 
 __all__ = ["remove_dead"]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from symgraph.errors import UsageError
 from symgraph.graph import Graph
 from symgraph.passes.erase_markers import erase_markers
 from symgraph.passes.pipeline import Pipeline, apply_passes, resolve_pipeline
-from symgraph.passes.rules.rule import Rule
-from symgraph.passes.rules.ruleset import RuleSet
 from symgraph.passes.trace import Rewrites
 from symgraph.tensor import Tensor
+
+if TYPE_CHECKING:
+    from symgraph.passes.rules.rule import Rule
+    from symgraph.passes.rules.ruleset import RuleSet
 
 __all__ = ["simplify"]
 
@@ -69,6 +71,9 @@ def _in_the_form_of(expression: Any, outputs: Sequence[Tensor]) -> Any:
 
 
 def _chosen(passes: Any, rules: Any) -> RuleSet:
+    from symgraph.passes.rules.rule import Rule
+    from symgraph.passes.rules.ruleset import RuleSet
+
     if passes != "default":
         raise UsageError(f"simplify: passes={passes!r} and rules= exclude each other; give one")
     if isinstance(rules, RuleSet):

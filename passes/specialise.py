@@ -5,9 +5,13 @@ form.
 from __future__ import annotations
 
 import functools
+from typing import TYPE_CHECKING
 
 from symgraph.graph import Graph
-from symgraph.passes.rules.engine import RuleSet, rewrite_graph
+from symgraph.passes.rewrite import rewrite, rules_of
+
+if TYPE_CHECKING:
+    from symgraph.passes.rules.ruleset import RuleSet
 
 __all__ = ["rules", "specialise"]
 
@@ -15,9 +19,7 @@ __all__ = ["rules", "specialise"]
 @functools.cache
 def rules() -> RuleSet:
     """All rules; made at the first use."""
-    from symgraph.passes.rules.table import RULES
-
-    return RuleSet(RULES)
+    return rules_of()
 
 
 def specialise(graph: Graph) -> Graph:
@@ -29,4 +31,4 @@ def specialise(graph: Graph) -> Graph:
     >>> print(specialise(Graph([sg.grad(cost, z)])).count("log", "exp", "softmax"))
     1
     """
-    return rewrite_graph(graph, rules(), "specialise")
+    return rewrite(graph, rules(), "specialise")

@@ -8,35 +8,51 @@ function.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from symgraph.graph import Graph
 from symgraph.ops import leaves
+from symgraph.passes.contracts import EXACT, STABILISING
 from symgraph.passes.rebuild import substitute
-from symgraph.passes.rules.engine import RuleSet, rewrite_graph, rewrite_outputs
-from symgraph.passes.rules.rule import EXACT, STABILISING
+from symgraph.passes.rewrite import rewrite, rules_of
+from symgraph.passes.trace import warnings_given
 from symgraph.tensor import Tensor, leaf
 
-__all__ = ["deriving", "rules", "stabilise", "stabilised"]
+if TYPE_CHECKING:
+    from symgraph.passes.rules.ruleset import RuleSet
+
+__all__ = ["Known", "deriving", "look_up_by", "rules", "stabilise", "stabilised"]
+
+#: Whether a graph is known as one with nothing to stabilise, and what makes it known.
+Known = tuple[bool, Callable[[], object]]
+
+#: What is known of the graph of some outputs; None where nobody will remember.
+LookUp = Callable[[Sequence[Tensor]], Known | None]
+
+_look_up: list[LookUp] = []
+
+
+def look_up_by(find: LookUp) -> None:
+    """Ask ``find`` what is known of a graph before the rules are loaded for it."""
+    _look_up[:] = [find]
 
 
 @functools.cache
 def rules() -> RuleSet:
     """The exact and the stabilising rules; made at the first use."""
-    from symgraph.passes.rules.table import rules_of
-
-    return RuleSet(rules_of(EXACT, STABILISING))
+    return rules_of(EXACT, STABILISING)
 
 
 @functools.cache
 def deriving() -> RuleSet:
     """The rules before differentiating: shifts that change no value get no derivative either."""
+    from symgraph.passes.rules.ruleset import RuleSet
     from symgraph.passes.rules.shifts import DETACHING
     from symgraph.passes.rules.sigmoid import DIVIDING
-    from symgraph.passes.rules.table import rules_of
 
     # a branch chosen between constants has derivative 0, its condition as a number has none
-    kept = (r for r in rules_of(EXACT, STABILISING) if r.name != "where_one_zero")
+    kept = (r for r in rules() if r.name != "where_one_zero")
     return RuleSet((*kept, *DIVIDING, *DETACHING))
 
 
@@ -49,7 +65,7 @@ def stabilise(graph: Graph) -> Graph:
     >>> stabilise(Graph([sg.log(q)])).outputs[0].op.name
     'log_softmax'
     """
-    return rewrite_graph(graph, rules(), "stabilise")
+    return rewrite(graph, rules(), "stabilise")
 
 
 def stabilised(outputs: Sequence[Tensor], fixed: Sequence[Tensor]) -> list[Tensor]:
@@ -60,7 +76,21 @@ def stabilised(outputs: Sequence[Tensor], fixed: Sequence[Tensor]) -> list[Tenso
     """
     cuts = {v: leaf(leaves.input_, {}, v.type, v.name) for v in fixed if v.inputs}
     roots = substitute(outputs, cuts) if cuts else list(outputs)
+    (known, keep), warned = _known(roots), warnings_given()
+    if known:
+        return list(outputs)
+    from symgraph.passes.rules.engine import rewrite_outputs
+
     better, log = rewrite_outputs(roots, deriving(), "stabilise")
     if not any(step.contract == STABILISING for step in log):
+        if warnings_given() == warned:
+            keep()
         return list(outputs)
     return substitute(better, {cut: v for v, cut in cuts.items()}) if cuts else better
+
+
+def _known(roots: Sequence[Tensor]) -> Known:
+    """What is known of a graph. Once the rules are loaded nobody is asked: they tell sooner."""
+    asked = None if deriving.cache_info().currsize else _look_up
+    found = asked[0](roots) if asked else None
+    return found if found is not None else (False, lambda: None)

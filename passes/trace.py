@@ -11,6 +11,7 @@ from typing import SupportsIndex, overload
 
 from symgraph.errors import UsageError
 from symgraph.origins import UserLine, root_line
+from symgraph.passes.contracts import CONTRACTS
 from symgraph.printer import brief, explicit
 from symgraph.tensor import Tensor
 
@@ -18,7 +19,6 @@ __all__ = ["Rewrite", "Rewrites", "count_warning", "record", "recording", "warni
 
 #: A table of more rewrites than this shows the first ones and counts the others.
 ROWS = 100
-CONTRACTS = ("exact", "rounding", "stabilising", "normwise", "finite-only")
 
 
 @dataclass(frozen=True, slots=True)

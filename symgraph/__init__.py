@@ -11,7 +11,10 @@ expressions), and compile them to native code.
 array([1., 1.])
 """
 
-from symgraph import errors, nn, optim, rules
+import importlib as _importlib
+from typing import TYPE_CHECKING
+
+from symgraph import errors, nn, optim
 from symgraph import functions as _functions
 from symgraph.compile import evaluate_tensor, function
 from symgraph.explain import explain
@@ -24,13 +27,26 @@ from symgraph.passes.build_grad import build_grad
 from symgraph.passes.gradient import grad, hvp, jvp, vjp
 from symgraph.passes.jacobian import hessian, jacobian
 from symgraph.passes.pipeline import PIPELINES
-from symgraph.passes.rules.made import rule
 from symgraph.passes.simplify import simplify
 from symgraph.passes.trace import Rewrite
 from symgraph.printer import diff, pprint
 from symgraph.program import Function
 from symgraph.tensor import Tensor
 from symgraph.verify_grad import verify_grad
+
+if TYPE_CHECKING:  # loaded when first asked for
+    from symgraph import rules
+    from symgraph.passes.rules.made import rule
+else:
+
+    def __getattr__(name):
+        """``rules`` and ``rule``: a program that is known already needs neither."""
+        if name == "rules":
+            return _importlib.import_module("symgraph.rules")
+        if name == "rule":
+            return _importlib.import_module("symgraph.passes.rules.made").rule
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __version__ = "0.1.0"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,16 +17,28 @@ from symgraph.ops import leaves
 from symgraph.origins import Origin, current_origin, with_origin
 from symgraph.passes.pipeline import Pipeline, pipeline_text, resolve_pipeline, run_passes
 from symgraph.passes.rebuild import substitute
-from symgraph.passes.rules.ruleset import RuleSet
+from symgraph.passes.stabilise import Known, look_up_by
 from symgraph.passes.trace import Rewrite, warnings_given
 from symgraph.program import Function, Signature
 from symgraph.sizes import differ
 from symgraph.tensor import Tensor, describe, private_table
 from symgraph.types import TupleType, shape_text
 
+if TYPE_CHECKING:
+    from symgraph.passes.rules.ruleset import RuleSet
+
 __all__ = ["evaluate_tensor", "function"]
 
 BACKENDS = ("llvm", "reference")
+
+
+def _stable_graph(outputs: Sequence[Tensor]) -> Known | None:
+    from symgraph.backends.llvm.stable_graphs import look_up  # not needed to make graphs
+
+    return look_up(outputs)
+
+
+look_up_by(_stable_graph)
 
 
 def function(

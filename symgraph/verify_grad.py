@@ -102,7 +102,7 @@ def _outputs(found: Any) -> list[Tensor]:
     return outputs
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Tolerance:
     """How far a symbolic derivative may be from a difference with steps of ``step``."""
 
@@ -117,7 +117,7 @@ class _Tolerance:
         return abs(symbolic - numeric) <= allowed  # false for NaN
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Check:
     """One point at which derivatives are checked."""
 

@@ -176,8 +176,18 @@ class NestColumns(NestPasses):
             after = self.unrolled(start, point, before)
         else:
             end = stop or self.b.add(start, self.b.i64(red.BLOCK))
-            after = self.blocks(start, end, 1, point, self.pass_, before)
+            after = self.one_block(start, end, point, before)
         state.save(after, self.in_tile(self.parts, point, columns))
+
+    def one_block(
+        self, start: Value, stop: Value, point: Point, before: list[Value]
+    ) -> list[Value]:
+        """At most a block of rows, row after row."""
+        state, axis = self.pass_.state, self.nest.inner[-1]
+        with self.b.loop(start, stop, 1, state.open_block(before)) as loop:
+            inside = Point({**point.index, axis: loop.index}, point.rows, point.mask)
+            loop.next = self.body(inside, self.pass_, loop.carry)
+        return state.close_block(before, loop.result)
 
     def unrolled(self, start: Value, point: Point, before: list[Value]) -> list[Value]:
         """A whole block, row after row: every load sees a stream of its own."""

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from symgraph.backends.llvm.clusters import Cluster, Place
 from symgraph.backends.llvm.emit import emit_nest
-from symgraph.backends.llvm.join_axes import join_axes
+from symgraph.backends.llvm.join_axes import free_length, join_axes
 from symgraph.backends.llvm.kernel import Call
 from symgraph.backends.llvm.loops import Nest, NestBuilder
 from symgraph.backends.llvm.units import units_of, work_of
@@ -22,6 +22,7 @@ Views = Callable[[Tensor], View]
 
 def nest_call(nest: Nest, node: Tensor) -> Call:
     """The call of a loop nest."""
+    nest = free_length(nest)
     joined = join_axes(nest)
     return Call(
         nest.key(),

@@ -7,24 +7,36 @@ The tail of the vector axis is one iteration under a mask.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 from symgraph.backends.llvm.accumulate import Point
-from symgraph.backends.llvm.builder import Module, Value, kernel_function
+from symgraph.backends.llvm.builder import Builder, Module, Value, kernel_function
 from symgraph.backends.llvm.clusters import CHEAP, HEAVY
 from symgraph.backends.llvm.jit import Target
-from symgraph.backends.llvm.join_axes import join_axes
+from symgraph.backends.llvm.join_axes import join_axes, times
 from symgraph.backends.llvm.lanes import choose_lanes
-from symgraph.backends.llvm.loops import Nest
+from symgraph.backends.llvm.loops import Item, Nest
 from symgraph.backends.llvm.passes import Range
 from symgraph.backends.llvm.row_blocks import NestRowBlocks
-from symgraph.backends.llvm.units import Side, turned_axis, unit_sides, vector_axis
+from symgraph.backends.llvm.units import (
+    Side,
+    has_tiny_rows,
+    turned_axis,
+    unit_sides,
+    vector_axis,
+)
 
 __all__ = ["NestEmitter", "choose_lanes", "emit_nest", "rows_saved"]
 
 
 #: Rows that share a cache line of an array that lies across.
 ACROSS = 16
+
+
+#: The number of coordinates of a point: the likeliest length of a symbolic row so short.
+POINT = 3
 
 
 #: Operations of a kernel that is written twice, a function counting as `HEAVY`.
@@ -41,6 +53,30 @@ def has_short_rows(nest: Nest, lanes: int) -> bool:
     return sum(1 if name in CHEAP else HEAVY for name in ops) <= TWICE
 
 
+def with_length(nest: Nest, axis: int, length: int) -> Nest:
+    """The same nest where the symbolic extent of an axis is a number."""
+    name = nest.extents[axis]
+
+    def put(size: Any) -> Any:
+        if not isinstance(size, str) or name not in size.split("*"):
+            return tuple(map(put, size)) if isinstance(size, tuple) else size
+        whole: int | str = 1
+        for f in size.split("*"):
+            whole = times(whole, length if f == name else f if f.startswith("p") else int(f))
+        return whole
+
+    def item(i: Item) -> Item:
+        access = i.access and replace(i.access, strides=put(i.access.strides))
+        return replace(i, access=access, payload=put(i.payload))
+
+    return replace(
+        nest,
+        extents=put(nest.extents),
+        items=[item(i) for i in nest.items],
+        stores=[(v, replace(a, strides=put(a.strides))) for v, a in nest.stores],
+    )
+
+
 class NestEmitter(NestRowBlocks):
     """Writes one kernel: units, outer loops, rows."""
 
@@ -48,15 +84,15 @@ class NestEmitter(NestRowBlocks):
 
     # ---- loops -------------------------------------------------------------------------------
 
-    def run(self) -> None:
-        """The whole kernel: the units from ``begin`` up to ``end``."""
+    def run(self) -> list[Value]:
+        """The whole kernel, the units from ``begin`` up to ``end``, and its status."""
         if has_short_rows(self.nest, self.lanes):
             extent = self.number(self.nest.extents[self.axis])
             fits = self.b.icmp("sle", extent, self.b.i64(self.lanes))
             self.b.choose(fits, lambda: self.units(True), lambda: self.units(False))
         else:
             self.units(False)
-        self.b.ret(self.b.load("i64", self.status))
+        return [self.b.load("i64", self.status)]
 
     def units(self, short: bool) -> list[Value]:
         """Every unit; ``short`` says that a row of symbolic length is no longer than a vector."""
@@ -182,6 +218,58 @@ class NestEmitter(NestRowBlocks):
         self.store_rows(scope)
 
 
+class PointRows(NestEmitter):
+    """Rows of symbolic length that turn out to be points in space: a row to each lane."""
+
+    def __init__(self, b: Builder, nest: Nest, target: Target) -> None:
+        last = len(nest.extents) - 1
+        super().__init__(b, with_length(nest, last, POINT), target)
+        self.sides = unit_sides(nest)
+
+    def units(self, short: bool) -> list[Value]:
+        """Every unit as the nest of symbolic length has them: rows, or pairs of two axes."""
+        _, begin, end = self.b.args
+        if not self.sides:
+            self.loops({})
+        elif len(self.sides) == 1:
+            self.loops({self.sides[0].axis: (begin, end)})
+        else:
+            slow, fast = self.sides
+            self.runs(slow.axis, fast.axis, begin, end)
+        return []
+
+    def runs(self, slow: int, fast: int, begin: Value, end: Value) -> None:
+        """Pairs of two axes in runs along the faster one."""
+        b, one, zero = self.b, self.b.i64(1), self.b.i64(0)
+        count = self.number(self.nest.extents[fast])
+        per = b.intrinsic("llvm.smax", count, one)
+        stop = b.add(b.binary("sdiv", b.sub(end, one), per), one)
+        with b.loop(b.binary("sdiv", begin, per), stop, 1) as loop:
+            before = b.mul(loop.index, count)
+            first = b.intrinsic("llvm.smax", b.sub(begin, before), zero)
+            last = b.intrinsic("llvm.smin", b.sub(end, before), count)
+            self.loops({slow: (loop.index, b.add(loop.index, one)), fast: (first, last)})
+
+    def vectors(
+        self, extent: int | str, within: Range | None = None
+    ) -> Iterator[tuple[Value, Value, Value | None]]:
+        """The whole vectors of a range that may begin anywhere, and its tail."""
+        b = self.b
+        start, stop = within or (b.i64(0), self.number(extent))
+        cut = b.add(start, b.and_(b.sub(stop, start), b.i64(-self.lanes)))
+        yield start, cut, None
+        if self.lanes > 1:
+            yield cut, stop, b.icmp("slt", cut, stop)
+
+
+def may_be_points(nest: Nest, target: Target) -> bool:
+    """Whether a joined nest gets code of its own for rows of `POINT` elements."""
+    last = len(nest.extents) - 1
+    lanes = choose_lanes(nest, target, last) if last > 0 else 1
+    plain = has_short_rows(nest, lanes) and "*" not in str(nest.extents[last])
+    return plain and has_tiny_rows(with_length(nest, last, POINT))
+
+
 def rows_saved(nest: Nest, target: Target) -> int:
     """For how many rows side by side the kernel of a nest saves values between its passes."""
     joined = join_axes(nest)
@@ -191,5 +279,11 @@ def rows_saved(nest: Nest, target: Target) -> int:
 
 def emit_nest(module: Module, name: str, nest: Nest, target: Target) -> None:
     """Write the kernel ``i64 @name(ptr args)`` for a loop nest."""
-    b = kernel_function(module, name)
-    NestEmitter(b, join_axes(nest), target).run()
+    b, joined = kernel_function(module, name), join_axes(nest)
+    usual = NestEmitter(b, joined, target)
+    if not may_be_points(joined, target):
+        b.ret(usual.run()[0])
+        return
+    points = PointRows(b, joined, target)
+    length = usual.number(joined.extents[-1])
+    b.ret(b.choose(b.icmp("eq", length, b.i64(POINT)), points.run, usual.run)[0])

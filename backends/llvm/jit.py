@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,10 +59,26 @@ def wait_for_others() -> None:
         _ended.wait()
 
 
+@functools.cache
+def llvmlite_lock() -> AbstractContextManager[Any]:
+    """The lock that llvmlite holds around each of its calls; none where it is not as we know it."""
+    found = getattr(ffi.lib, "_lock", None)
+    return found if isinstance(found, AbstractContextManager) else nullcontext()
+
+
+def before_fork() -> None:
+    """Nobody is in LLVM while the process forks, others who use llvmlite neither."""
+    wait_for_others()
+    llvmlite_lock().__enter__()
+
+
+def after_fork() -> None:
+    llvmlite_lock().__exit__(None, None, None)
+    _lock.release()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=wait_for_others, after_in_parent=_lock.release, after_in_child=_lock.release
-    )
+    os.register_at_fork(before=before_fork, after_in_parent=after_fork, after_in_child=after_fork)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from symgraph.backends.llvm.loops import Item, Nest
+from symgraph.backends.llvm.loops import Item, Nest, SizeParam
 
-__all__ = ["join_axes", "times"]
+__all__ = ["free_length", "join_axes", "times"]
 
 Strides = tuple[int | str, ...]
+
+#: The longest map whose length is part of its code: a unit of it.
+FIXED = 1024
 
 
 def join_axes(nest: Nest) -> Nest:
@@ -25,6 +28,22 @@ def join_axes(nest: Nest) -> Nest:
         if all(s[axis] == times(s[axis + 1], extent) for s in _strides(nest)):
             nest = _joined(nest, axis)
     return nest
+
+
+def free_length(nest: Nest) -> Nest:
+    """The same nest; a long map over contiguous memory gets its length as an argument.
+
+    So the updates of a training step, which differ in a size, are one kernel.
+    """
+    joined = join_axes(nest)
+    if nest.inner or nest.checked or len(joined.extents) != 1:
+        return nest
+    (extent,) = joined.extents
+    plain = all(s in ((0,), (1,)) for s in _strides(joined))
+    if not isinstance(extent, int) or extent <= FIXED or not plain:
+        return nest
+    length = f"p{len(joined.params)}"
+    return replace(joined, extents=(length,), params=[*joined.params, SizeParam(extent)])
 
 
 def times(a: int | str, b: int | str) -> int | str:

@@ -6,12 +6,12 @@ import functools
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from symgraph.backends.llvm.jit import Library, Target
-from symgraph.backends.llvm.libraries import Code, is_loaded, locate
+from symgraph.backends.llvm.libraries import Code, is_loaded, locate_all
 from symgraph.backends.llvm.object_cache import digest_of
 from symgraph.backends.llvm.objects import Loaded, Part, load_entries, load_parts
 from symgraph.backends.llvm.workers import all_of
@@ -113,9 +113,9 @@ def _codes(calls: Sequence[Call]) -> list[Code]:
     return list(dict.fromkeys([*steps, *given]))
 
 
-def _located(needed: Iterable[Code], target: Target) -> dict[Code, Kernel]:
+def _located(needed: Collection[Code], target: Target) -> dict[Code, Kernel]:
     """Functions of libraries, which are loaded if they are not there."""
-    return {code: Kernel(locate(code, target), None) for code in needed}
+    return {code: Kernel(at, None) for code, at in locate_all(needed, target).items()}
 
 
 def _load(fresh: Mapping[str, Part], target: Target) -> Loaded | None:

@@ -17,7 +17,7 @@ from symgraph.backends.llvm.objects import precompiled
 if TYPE_CHECKING:
     from symgraph.backends.llvm.builder import Module
 
-__all__ = ["ANY", "TILE", "Code", "is_loaded", "library", "locate"]
+__all__ = ["ANY", "TILE", "Code", "is_loaded", "library", "locate", "locate_all"]
 
 ANY = "any"
 TILE = "tile"
@@ -52,6 +52,18 @@ def locate(code: Code, target: Target) -> int:
         raise KeyError(f"no library {code.library}")
     scalar, path = which
     return library(scalar, target, path).address(code.name)
+
+
+def locate_all(codes: Collection[Code], target: Target) -> dict[Code, int]:
+    """The addresses of some functions, see `locate`. What serves several of them comes first."""
+    paths: dict[str, set[str]] = {}
+    for code in codes:
+        paths.setdefault(code.library[1], set()).add(code.library[2])
+    for scalar, wanted in paths.items():
+        if ANY in wanted or wanted >= {"blocks", "lines"}:
+            library(scalar, target, ANY)
+    narrow_last = sorted(codes, key=lambda code: code.library[2] == TILE)
+    return {code: locate(code, target) for code in narrow_last}
 
 
 def library(scalar: str, target: Target, path: str = ANY) -> Library:

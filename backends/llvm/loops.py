@@ -210,22 +210,48 @@ class NestBuilder:
     def gather(self, node: Tensor, axes: AxisMap) -> None:
         table, *positions = node.inputs
         view, indexed = self.view(table), node.attrs["axes"]
-        args = tuple([self.operand(p, operand_axes(node, axes, p)) for p in positions])
         width = node.ndim - (table.ndim - len(indexed))
         rest = [k for k in range(table.ndim) if k not in indexed]
         strides = self.spread(axes[width:], tuple(view.strides[k] for k in rest))
         source = source_of(table)
         ramp = source.op is leaves.iota  # the element is its position: only the check is left to do
+        looked, looked_axes = list[int](), list[int]()
+        for p, k in zip(positions, indexed, strict=True):
+            along = operand_axes(node, axes, p)
+            axis = None if ramp else self.counted(p, along, table.shape[k])
+            if axis is None:
+                looked.append(self.operand(p, along))
+                looked_axes.append(k)
+            else:
+                by = strides[axis] + view.strides[k]
+                strides = (*strides[:axis], by, *strides[axis + 1 :])
+        if not looked:
+            self.ids[node] = self.load(source, view.offset, strides)
+            return
         access = None if ramp else self.access(source, view.offset, strides, "read")
-        steps = tuple(self.size(view.strides[k]) for k in indexed)
-        limits = tuple(self.size(table.shape[k]) for k in indexed)
+        steps = tuple(self.size(view.strides[k]) for k in looked_axes)
+        limits = tuple(self.size(table.shape[k]) for k in looked_axes)
         offset = (self.size(view.offset),) if ramp else ()
         payload = steps + limits + offset
         full = self.is_full(strides)
         self.ids[node] = self.combine(
-            "gather", node, args, access=access, payload=payload, full=full
+            "gather", node, tuple(looked), access=access, payload=payload, full=full
         )
         self.nest.checked = True
+
+    def counted(self, position: Tensor, axes: AxisMap, limit: Dim) -> int | None:
+        """The axis of the space whose index a position is, where it is sure to be in range: it is a
+        stride then, and needs no check."""
+        view = self.view(position)
+        if source_of(position).op is not leaves.iota or view.offset != 0:
+            return None
+        strides = self.spread(axes, view.strides)
+        moving = [a for a, s in enumerate(strides) if not (type(s) is int and s == 0)]
+        if len(moving) != 1 or strides[moving[0]] != 1:
+            return None
+        extent = self.cluster.space[moving[0]]
+        below = isinstance(extent, int) and isinstance(limit, int) and extent <= limit
+        return moving[0] if extent == limit or below else None
 
     def window(self, node: Tensor, axes: AxisMap) -> None:
         """A read at shifted positions, under a mask."""

@@ -1,7 +1,7 @@
 """Machine code on disk, shared by all processes of a user.
 
-An entry is one object file, or one program that calls some, behind a header (magic, digest of its
-key, length, checksum). It is
+An entry is one object file, one program that calls some, or what is known of a graph, behind a
+header (magic, digest of its key, length, checksum). It is
 written under another name and then renamed, so readers see whole entries or none. Whatever does not
 read back exactly is dropped and counts as absent. No failure of the disk reaches the caller.
 """
@@ -27,6 +27,7 @@ __all__ = [
     "digest_of",
     "open_cache",
     "open_programs",
+    "open_stable",
 ]
 
 LIMIT = 256 << 20  # bytes of all entries
@@ -36,7 +37,8 @@ BLOCK = 4096  # what a small file takes on disk
 FRESH = 3600.0  # seconds: entries used later than this are marked as used
 MAGIC = b"symgraph object 1\n"
 PROGRAM = b"symgraph program1\n"
-SUFFIXES = {MAGIC: ".o", PROGRAM: ".program"}
+STABLE = b"symgraph stable 1\n"
+SUFFIXES = {MAGIC: ".o", PROGRAM: ".program", STABLE: ".stable"}
 HEADER = struct.Struct(f"<{len(MAGIC)}s20sQ16s")  # magic, digest, length, checksum
 
 
@@ -184,5 +186,14 @@ def open_cache() -> tuple[ObjectCache | None, str]:
 
 def open_programs() -> ObjectCache | None:
     """The programs of that cache."""
+    return _open_kind(PROGRAM)
+
+
+def open_stable() -> ObjectCache | None:
+    """The graphs with nothing to stabilise of that cache."""
+    return _open_kind(STABLE)
+
+
+def _open_kind(magic: bytes) -> ObjectCache | None:
     cache, _ = open_cache()
-    return None if cache is None else ObjectCache(cache.folder, cache.limit, PROGRAM)
+    return None if cache is None else ObjectCache(cache.folder, cache.limit, magic)

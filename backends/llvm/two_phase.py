@@ -69,7 +69,8 @@ def two_phase_calls(nest: Nest, node: Tensor, target: Target) -> list[Call]:
 
 def _call(name: str, kind: type[_Phase], nest: Nest, node: Tensor, units: Dim, work: Dim) -> Call:
     def emit(module: Module, name: str, target: Target) -> None:
-        kind(kernel_function(module, name), nest, target).run()
+        b = kernel_function(module, name)
+        b.ret(kind(b, nest, target).run()[0])
 
     # the buffer comes last, and the nest's own text does not tell how many parameters there are
     return Call(
@@ -156,7 +157,7 @@ class _Chunks(_Phase):
 
     full = True
 
-    def run(self) -> None:
+    def run(self) -> list[Value]:
         b = self.b
         _, begin, end = b.args
         extent = self.number(self.nest.extents[self.nest.inner[0]])
@@ -164,7 +165,7 @@ class _Chunks(_Phase):
             self.unit, start = loop.index, b.mul(loop.index, self.step)
             self.within = start, b.intrinsic("llvm.smin", b.add(start, self.step), extent)
             self.loops({})
-        b.ret(b.load("i64", self.status))
+        return [b.load("i64", self.status)]
 
     def vector_rows(self, scope: Point, within: Range | None) -> None:
         if self.tiled:
@@ -187,11 +188,11 @@ class _Finish(_Phase):
 
     full = False
 
-    def run(self) -> None:
+    def run(self) -> list[Value]:
         b, extent = self.b, self.number(self.nest.extents[self.nest.inner[0]])
         self.count = b.binary("sdiv", b.add(extent, b.sub(self.step, b.i64(1))), self.step)
         self.loops({})
-        b.ret(b.load("i64", self.status))
+        return [b.load("i64", self.status)]
 
     def row(self, scope: Point) -> None:
         b, state = self.b, self.pass_.state

@@ -24,7 +24,7 @@ __all__ = [
 DERIVATIVES: dict[Op, Derivative] = {}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Selected:
     """A partial derivative that is ``weight`` where ``mask`` holds and a strong zero elsewhere."""
 
@@ -32,7 +32,7 @@ class Selected:
     weight: Tensor | float = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Masked:
     """A cotangent exactly zero off ``mask``: factors met later count for nothing there."""
 

@@ -25,7 +25,7 @@ from symgraph.tensor import Tensor, apply
 __all__ = ["REACHES", "Reach", "is_tame", "shielded"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Reach:
     """Masks through an op: from its result to operand ``k`` (back), and the other way (ahead)."""
 

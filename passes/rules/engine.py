@@ -20,6 +20,7 @@ from symgraph.ops import leaves
 from symgraph.ops.shape import broadcast_to
 from symgraph.origins import Attempt, Derived, set_origin
 from symgraph.passes.facts import Facts
+from symgraph.passes.rebuild import successor
 from symgraph.passes.rules.pattern import Tree
 from symgraph.passes.rules.rule import Match, Rule, RuleWarning
 from symgraph.passes.rules.ruleset import Candidate, Kinds, RuleSet, Signature, Top
@@ -28,7 +29,7 @@ from symgraph.passes.trace import Rewrite, count_warning, record
 from symgraph.tensor import Tensor, apply, is_outdated, reapply
 from symgraph.types import TupleType
 
-__all__ = ["Counts", "RuleSet", "rewrite_graph", "rewrite_outputs", "successor"]
+__all__ = ["Counts", "RuleSet", "rewrite_graph", "rewrite_outputs"]
 
 #: how often a run is repeated because a node lost its other users
 SWEEPS = 8
@@ -346,14 +347,3 @@ def rewrite_graph(graph: Graph, rules: RuleSet, pass_name: str) -> Graph:
     outputs, nodes, log = _rewritten(graph.outputs, graph.nodes, rules, pass_name)
     record(log)
     return successor(graph, outputs, nodes) if log else graph
-
-
-def successor(
-    graph: Graph, outputs: Sequence[Tensor], nodes: Sequence[Tensor] | None = None
-) -> Graph:
-    """A graph of other outputs (and their ``nodes``, where they are known) with the inputs and the
-    equations of ``graph``.
-    """
-    new = Graph(outputs, graph.inputs, nodes=nodes)
-    new.equations = {**new.equations, **graph.equations}
-    return new

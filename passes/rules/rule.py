@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from symgraph.passes.facts import Facts
+from symgraph.passes.contracts import (
+    CONTRACTS,
+    EXACT,
+    FINITE_ONLY,
+    NORMWISE,
+    ROUNDING,
+    STABILISING,
+)
 from symgraph.passes.rules.pattern import Env, Kind, Node, Pattern, Template, Tree, builder
 from symgraph.passes.rules.users import Users
 from symgraph.tensor import Tensor
+
+if TYPE_CHECKING:
+    from symgraph.passes.facts import Facts
 
 Found = TypeVar("Found")
 
@@ -17,22 +27,6 @@ __all__ = [
     "CONTRACTS", "EXACT", "FINITE_ONLY", "NORMWISE", "ROUNDING", "STABILISING", "Build",
     "Condition", "Look", "Match", "Rule", "RuleWarning", "floating",
 ]  # fmt: skip
-
-#: Bit for bit on every input, signed zeros and infinities included (any NaN equals any NaN).
-EXACT = "exact"
-#: Equal in real arithmetic, ``ulps`` apart (a zero may change its sign); finite results stay
-#: finite.
-ROUNDING = "rounding"
-#: Like rounding; where finite inputs overflow, underflow or cancel on the way, the right value
-#: instead,
-#: and where an infinite input gave NaN, possibly the limit.
-STABILISING = "stabilising"
-#: Regrouped sums and products, with an error bound in norms.
-NORMWISE = "normwise"
-#: True in real arithmetic, but a NaN or infinity that the inputs deserve may become a number.
-FINITE_ONLY = "finite-only"
-
-CONTRACTS = (EXACT, ROUNDING, STABILISING, NORMWISE, FINITE_ONLY)
 
 
 class RuleWarning(RuntimeWarning):

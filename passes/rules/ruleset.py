@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -117,6 +116,8 @@ class RuleSet:
         """
         found = self._names.get(name) if isinstance(name, str) else None
         if found is None:
+            import difflib  # only needed for the message
+
             near = difflib.get_close_matches(str(name), self._names, 3)
             hint = f"; did you mean {' or '.join(near)}?" if near else ""
             raise UsageError(f"rules: there is no rule {name!r}{hint}")

@@ -34,7 +34,7 @@ from symgraph.types import DTYPES, TupleType, broadcast_shapes, promote, shape_t
 INT64 = DTYPES["int64"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Basic:
     """The slice part of an index, per axis; starts of ``checked`` axes are checked when called."""
 
@@ -44,7 +44,7 @@ class Basic:
     checked: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Plan:
     """An index in normal form: pin, reshape, slice, gather along ``axes``, lay out the result.
 

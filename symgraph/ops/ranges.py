@@ -7,7 +7,7 @@ from dataclasses import dataclass
 __all__ = ["SQUARES", "Ranges"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Ranges:
     """Powers of two between which squares and their sums are safe, and how to get there.
 

@@ -6,14 +6,17 @@ from collections.abc import Sequence
 
 from ..builder import Builder, Module, Value, kernel_function
 from ..jit import Target
+from . import abi
 from .abi import Epilogue, MatmulKernel
+from .across import emit_across, is_across
 from .blocking import Blocking, blocking
-from .blocks import emit_blocks
+from .blocks import cut_of, emit_blocks
 from .dots import emit_dot
 from .finish import call_finish, emit_finish
 from .lanes import at, minimum
 from .product import Product, Table, turned
 from .small import emit_small
+from .tiles import Block, new_block
 from .units import emit_units
 from .vecmat import emit_sums
 from .workspace import largest_workspace
@@ -73,6 +76,7 @@ def _emit_one(module: Module, blk: Blocking, paths: Sequence[str]) -> str:
     signature += [("i64", "rows"), ("i64", "col"), ("i64", "cols"), ("ptr", "finish")]
     signature += [("i1", "fused")]
     b = Builder(module, full_name, "void", signature, linkage="internal", attributes=INTERNAL)
+    block = new_block(b)
     p = turned(b, Table(b, b.args[0]), b.args[1:8], b.args[8:], blk)
 
     def line() -> list[Value]:
@@ -80,7 +84,7 @@ def _emit_one(module: Module, blk: Blocking, paths: Sequence[str]) -> str:
         return []
 
     def blocks() -> list[Value]:
-        emit_blocks(b, p, blk)
+        _wide(b, p, blk, block)
         return []
 
     if len(paths) == 1:
@@ -89,6 +93,29 @@ def _emit_one(module: Module, blk: Blocking, paths: Sequence[str]) -> str:
         b.choose(b.or_(p.is_row, p.is_column), line, blocks)
     b.ret()
     return full_name
+
+
+def _wide(b: Builder, p: Product, blk: Blocking, block: Block) -> None:
+    """Register tiles, by the path that packs less.
+
+    Some rows of a product do not go `across`: its workspace is not meant for that.
+    """
+    step, rows = cut_of(b, p.k, blk), Table(b, b.args[0]).integer(abi.M)
+
+    def blocks() -> list[Value]:
+        emit_blocks(b, p, blk, block, step)
+        return []
+
+    def across() -> list[Value]:
+        emit_across(b, p, blk, block, step)
+        return []
+
+    if not blk.is_float:
+        blocks()
+        return
+    few = is_across(b, blk, (p.m, p.n, p.k), (p.b_row, p.b_col), p.accumulate)
+    few = b.and_(few, b.icmp("eq", p.m, rows))
+    b.choose(b.and_(few, b.icmp("eq", p.c_col, b.i64(1))), across, blocks)
 
 
 def _line(b: Builder, p: Product, blk: Blocking) -> None:

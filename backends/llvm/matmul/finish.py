@@ -62,7 +62,10 @@ def emit_finish(
     spill = b.emit("ptr", f"alloca {vector(blk)}, align 64")
     extra = [b.load("i64", b.gep("i64", args, EXTRA + i)) for i in range(extra_args)]
     contiguous = b.icmp("eq", c_col, b.i64(1))
-    with b.loop(b.i64(0), rows, 1) as i, b.loop(b.i64(0), cols, blk.lanes) as j:
+    left = rows
+    if epilogue is None:
+        left = _copied(b, blk, b.and_(contiguous, b.not_(accumulate)))
+    with b.loop(b.i64(0), left, 1) as i, b.loop(b.i64(0), cols, blk.lanes) as j:
         count = minimum(b, b.sub(cols, j.index), b.i64(blk.lanes))
         access = _Row(b, blk, spill, c_col, contiguous, count)
         source = at(b, tile, (i.index, tile_row), (j.index, 1), element=blk.storage)
@@ -77,6 +80,46 @@ def emit_finish(
         access.store(value, place)
     b.ret()
     return full_name
+
+
+def _copied(b: Builder, blk: Blocking, direct: Value) -> Value:
+    """Copy the tile, where ``direct``, along rows of C; the number of rows that are left."""
+    _, tile, tile_row, c, c_row, _, rows, cols = b.args[:8]
+    copy = _emit_copy(b.module, blk)
+
+    def copied() -> list[Value]:
+        with b.loop(b.i64(0), rows, 1, [tile, c]) as row:
+            b.call(copy, "void", [*row.carry, cols])
+            steps = zip(row.carry, (tile_row, c_row), strict=True)
+            row.next = [b.gep(blk.storage, place, step) for place, step in steps]
+        return [b.i64(0)]
+
+    return b.choose(direct, copied, lambda: [rows])[0]
+
+
+def _emit_copy(module: Module, blk: Blocking) -> str:
+    """Emit ``void (source, to, count)``: so many neighbours; the function's name."""
+    name = f"matmul.{blk.scalar}.copy"
+    if name in module.functions:
+        return name
+    signature = [("ptr", "source"), ("ptr", "to"), ("i64", "count")]
+    b = Builder(module, name, "void", signature, linkage="internal", attributes="nounwind noinline")
+    source, to, count = b.args
+    whole = b.and_(count, b.i64(-blk.lanes))
+    with b.loop(b.i64(0), whole, blk.lanes) as n:
+        value = b.load(vector(blk), b.gep(blk.storage, source, n.index), blk.size)
+        b.store(value, b.gep(blk.storage, to, n.index), blk.size)
+    if blk.masks:
+        mask = lane_mask(b, blk, b.sub(count, whole))
+        with b.when(b.icmp("slt", whole, count)):
+            value = masked_load(b, vector(blk), b.gep(blk.storage, source, whole), mask, blk.size)
+            masked_store(b, value, b.gep(blk.storage, to, whole), mask, blk.size)
+    else:
+        with b.loop(whole, count, 1) as n:
+            item = b.load(blk.storage, b.gep(blk.storage, source, n.index))
+            b.store(item, b.gep(blk.storage, to, n.index))
+    b.ret()
+    return name
 
 
 def _emit_outside(module: Module, name: str, blk: Blocking) -> str:

@@ -21,8 +21,8 @@ from .unrolled import Form, emit_unrolled, unrolled_form
 __all__ = ["library", "path_of"]
 
 #: What is compiled without optimisation, which takes a fifth of the time: all but the loops that
-#: multiply. A small product takes 20 ns longer.
-PLAIN = ("gather", "one", "rest", "small", "tile", "tiles", "units")
+#: multiply, copy, or go from tile to tile. A small product takes 10 ns longer.
+PLAIN = ("across", "edge", "finish", "gather", "one", "rest", "small", "sums", "tile", "units")
 
 
 def path_of(
@@ -54,10 +54,6 @@ def _plain(scalar: str, target: Target, path: str) -> list[str]:
     """The functions of a path that are compiled without optimisation."""
     blk = blocking(scalar, target)
     parts = [*PLAIN, f"pack{blk.width}", f"pack{blk.strip_rows}"]
-    if blk.masked_edges:
-        parts.append("finish")  # elsewhere it stores the edges of small products
-    if path != "lines":
-        parts.append("sums")
     ends = ["matmul", "matmul.fused", "matmul.fused.outside"]
     return ends + [f"matmul.{scalar}.{part}" for part in parts]
 

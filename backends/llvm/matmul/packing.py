@@ -6,7 +6,7 @@ from ..builder import Builder, Module, Value
 from .blocking import Blocking
 from .lanes import at, interleave, lane_mask, masked_load, minimum, prefetch, vector
 
-__all__ = ["emit_pack"]
+__all__ = ["emit_items", "emit_pack", "emit_transposition"]
 
 TRANSPOSED = 8  # columns at a time: fewer stores each than with 4, fewer shuffles than with 16
 ROWS_AHEAD = 8  # rows lie a page or more apart, where the hardware does not fetch ahead
@@ -55,17 +55,17 @@ def _pack_panel(
             whole = b.and_(depth, b.i64(-blk.lanes))
             done = b.select(b.icmp("eq", along, b.i64(1)), whole, b.i64(0))
             with b.when(b.icmp("sgt", done, b.i64(0))):
-                places = [from_, across, valid, done, to]
-                b.call(_emit_transposition(b.module, blk, width), "void", places)
+                places = [from_, across, valid, done, to, b.i64(width)]
+                b.call(emit_transposition(b.module, blk), "void", places)
         with b.when(b.icmp("slt", done, depth)):
             items = [from_, across, along, valid, done, depth, to, b.i64(width)]
-            b.call(_emit_items(b.module, blk), "void", items)
+            b.call(emit_items(b.module, blk), "void", items)
         return []
 
     b.choose(unit, copied, gathered)
 
 
-def _emit_items(module: Module, blk: Blocking) -> str:
+def emit_items(module: Module, blk: Blocking) -> str:
     """Emit ``void (source, across, along, count, begin, depth, panel, width)``: k from ``begin`` on
     of one panel, item by item; its name.
     """
@@ -108,28 +108,35 @@ def _copy_rows(
             b.store(value, place, blk.size)
 
 
-def _emit_transposition(module: Module, blk: Blocking, width: int) -> str:
-    """Emit ``void (source, across, count, depth, panel)``: one panel of items that are neighbours
-    along k, a few columns transposed in registers at a time; its name.
+def emit_transposition(module: Module, blk: Blocking) -> str:
+    """Emit ``void (source, across, count, depth, panel, width)``: item (w, k), w < ``count`` and k
+    < ``depth``, at ``w * across + k`` goes to place ``k * width + w`` of the panel; its name.
 
-    ``depth`` is a multiple of the lanes. Past the last column it is repeated.
+    A few columns are transposed in registers at a time. ``depth`` is a multiple of the lanes. Past
+    the last column it is repeated, up to a multiple of `TRANSPOSED`.
     """
-    name = f"matmul.{blk.scalar}.turn{width}"
+    name = f"matmul.{blk.scalar}.turn"
+    if name in module.functions:
+        return name
     signature = [("ptr", "source"), ("i64", "across"), ("i64", "count"), ("i64", "depth")]
-    signature += [("ptr", "panel")]
+    signature += [("ptr", "panel"), ("i64", "width")]
     b = Builder(module, name, "void", signature, linkage="internal", attributes="nounwind noinline")
-    from_, across, valid, stop, to = b.args
+    from_, across, valid, stop, to, width = b.args
     group, last = min(TRANSPOSED, blk.lanes), b.sub(valid, b.i64(1))
-    with b.loop(b.i64(0), valid, group) as first:
+    with b.loop(b.i64(0), valid, group, [to]) as first:
+        first.next.append(b.gep(blk.storage, first.carry[0], group))
         items = [minimum(b, b.add(first.index, b.i64(i)), last) for i in range(group)]
         bases = [at(b, from_, (item, across), element=blk.storage) for item in items]
-        with b.loop(b.i64(0), stop, blk.lanes, reduced=True) as k:
+        with b.loop(b.i64(0), stop, blk.lanes, first.carry) as k:
             places = [b.gep(blk.storage, base, k.index) for base in bases]
             loads = [b.load(vector(blk), place, blk.size) for place in places]
-            out = at(b, to, (k.index, width), (first.index, 1), element=blk.storage)
-            for i, value in enumerate(interleave(b, loads, group)):
-                for start in range(0, blk.lanes, group):
+            turned = interleave(b, loads, group)
+            out = k.carry[0]
+            for start in range(0, blk.lanes, group):
+                for value in turned:
                     part = b.shuffle(value, None, range(start, start + group))
-                    b.store(part, b.gep(blk.storage, out, (start + i) * width), blk.size)
+                    b.store(part, out, blk.size)
+                    out = b.gep(blk.storage, out, width)
+            k.next.append(out)
     b.ret()
     return name

@@ -122,15 +122,15 @@ def emit_sums(module: Module, blk: Blocking) -> str:
     copy = at(b, partial, (blk.partials, pitch), element=blk.storage)
     far = b.select(b.icmp("eq", x_k, b.i64(1)), b.i64(0), held)
     strip = b.gep(blk.storage, copy, far)
-    with b.loop(b.i64(0), count, blk.lanes) as n:
-        b.store(Value(ZERO, vector(blk)), b.gep(blk.storage, room, n.index), blk.size)
+    zeros = b.mul(pitch, b.i64(1 + blk.partials))
+    b.call(_emit_clear(module, blk), "void", [room, b.add(zeros, b.i64(blk.lanes))])
     with b.loop(b.i64(0), depth, blk.run) as start:
         length = minimum(b, b.sub(depth, start.index), b.i64(blk.run))
         from_ = at(b, x, (start.index, x_k), element=blk.storage)
         near = b.call(gather, "ptr", [from_, x_k, length, copy])
         source = at(b, t, (start.index, t_k), element=blk.storage)
         _run(b, blk, (partial, strip, pitch), near, source, length)
-        _reduce(b, blk, partial, pitch)
+        b.call(_emit_reduction(module, blk), "void", [room, partial, pitch])
     b.ret()
     return name
 
@@ -150,10 +150,6 @@ def _run(
     module, (partial, strip, pitch) = b.module, room
     axpy = emit_axpy(module, blk)
     t_n, t_k, _, count = b.args[4:]
-    with b.loop(b.i64(0), count, blk.lanes) as n:
-        for q in range(blk.partials):
-            place = at(b, partial, (q, pitch), (n.index, 1), element=blk.storage)
-            b.store(Value(ZERO, vector(blk)), place, blk.size)
     along = b.icmp("eq", t_n, b.i64(1))
     if not blk.masks:
         rest = b.and_(count, b.i64(blk.lanes - 1))
@@ -185,14 +181,32 @@ def _run(
     b.choose(along, direct, gathered)
 
 
-def _reduce(b: Builder, blk: Blocking, partial: Value, pitch: Value) -> None:
-    sums, count = b.args[0], b.args[7]
+def _emit_clear(module: Module, blk: Blocking) -> str:
+    """Emit ``void (place, count)``: so many zeros, in whole vectors."""
+    name = f"matmul.{blk.scalar}.clear"
+    signature = [("ptr", "place"), ("i64", "count")]
+    b = Builder(module, name, "void", signature, linkage="internal", attributes="nounwind noinline")
+    place, count = b.args
     with b.loop(b.i64(0), count, blk.lanes) as n:
-        places = [
-            at(b, partial, (q, pitch), (n.index, 1), element=blk.storage)
-            for q in range(blk.partials)
-        ]
+        b.store(Value(ZERO, vector(blk)), b.gep(blk.storage, place, n.index), blk.size)
+    b.ret()
+    return name
+
+
+def _emit_reduction(module: Module, blk: Blocking) -> str:
+    """Emit ``void (sums, partial, pitch)``: the partial sums are added to the sums, and cleared."""
+    name = f"matmul.{blk.scalar}.reduce"
+    signature = [("ptr", "sums"), ("ptr", "partial"), ("i64", "pitch")]
+    b = Builder(module, name, "void", signature, linkage="internal", attributes="nounwind noinline")
+    sums, partial, pitch = b.args
+    with b.loop(b.i64(0), pitch, blk.lanes) as n:
+        first = b.gep(blk.storage, partial, n.index)
+        places = [at(b, first, (q, pitch), element=blk.storage) for q in range(blk.partials)]
         loads = [b.load(vector(blk), p, blk.size) for p in places]
+        for p in places:
+            b.store(Value(ZERO, vector(blk)), p, blk.size)
         place = b.gep(blk.storage, sums, n.index)
         old = b.load(vector(blk), place, blk.size)
         b.store(add(b, blk, old, tree_sum(b, blk, loads)), place, blk.size)
+    b.ret()
+    return name

@@ -16,7 +16,9 @@ from ..jit import Target
 from .blocking import Blocking, blocking
 
 __all__ = [
+    "ACROSS",
     "FAR_BYTES",
+    "FEW_ROWS",
     "HOT_BYTES",
     "LARGE_BYTES",
     "OFTEN_ROWS",
@@ -32,6 +34,8 @@ FAR_BYTES = 1 << 20  # columns of A are packed where the first and the last are 
 REUSED_WIDTHS = 4  # and used for more than so many register tiles
 HOT_BYTES = 1 << 16  # a block of C up to this size need not go to C before an epilogue
 PART = 64  # alignment of a part of the workspace
+FEW_ROWS = 96  # of A at most, where it is packed in place of B (see `across`)
+ACROSS = 48  # columns of C that are turned at a time
 
 Strides = tuple[Dim, Dim]
 
@@ -68,7 +72,8 @@ def largest_workspace(blk: Blocking, *, fused: bool) -> int:
     shape, apart = (1 << 40,) * 3, (1 << 40, 1 << 40)
     found = _blocks_bytes(blk, shape, (1, 1 << 40), apart, fused)
     lines = [_line_bytes(blk, s, apart, apart) for s in ((1, *shape[1:]), (1, 1, shape[2]))]
-    most = [found, *lines]
+    few = _across_bytes(blk, (FEW_ROWS, *shape[1:]), (1, 1 << 40))
+    most = [found, few, *lines]
     assert all(isinstance(x, int) for x in most), most
     return max(int(x) for x in most)
 
@@ -85,7 +90,22 @@ def _blocks_bytes(
         total += (depth * blk.strip_rows + blk.lanes) * blk.size + PART
     if fused:
         total += minimum(m * n * blk.size, HOT_BYTES) + PART
-    return total
+    return maximum(total, _across_bytes(blk, shape, b))
+
+
+def _across_bytes(blk: Blocking, shape: tuple[Dim, Dim, Dim], b: Strides) -> Dim:
+    """Packed rows of A, a block of sums, and that block turned; 0 where B is the one to pack."""
+    (m, _, k), (row, col) = shape, b
+    if not blk.is_float or _is(col, 1) or (isinstance(row, int) and row != 1):
+        return 0
+    if isinstance(m, int) and not blk.rows < m <= FEW_ROWS:
+        return 0
+    sizes = [d for d in shape if isinstance(d, int)]
+    if len(sizes) == 3 and 2 * sizes[0] * (sizes[1] + sizes[2]) > sizes[1] * sizes[2]:
+        return 0
+    panels = minimum(k * _whole(m, blk.width) * blk.size, LARGE_BYTES)
+    blocks = 2 * ACROSS * _whole(minimum(m, FEW_ROWS), blk.lanes) * blk.size
+    return blk.panel_at + panels + blocks + 2 * PART
 
 
 def _may_pack(blk: Blocking, shape: tuple[Dim, Dim, Dim], b: Strides) -> bool:

@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from symgraph.backends.llvm.builder import Builder, Value
+from symgraph.backends.llvm.vectormath.avx512 import alone
 from symgraph.backends.llvm.vectormath.error_function import erf, erfc, erfcx
 from symgraph.backends.llvm.vectormath.exponential import exp, exp2, expm1, sigmoid
 from symgraph.backends.llvm.vectormath.floating import Real
@@ -49,11 +50,11 @@ __all__ = ["MATH", "MATH2"]
 
 
 def _unary(function: Callable[[Real], Real]) -> Callable[[Builder, Value], Value]:
-    return lambda b, x: function(Real(b, x)).value
+    return lambda b, x: alone(function, Real(b, x)).value
 
 
 def _binary(function: Callable[[Real, Real], Real]) -> Callable[[Builder, Value, Value], Value]:
-    return lambda b, x, y: function(Real(b, x), Real(b, y)).value
+    return lambda b, x, y: alone(function, Real(b, x), Real(b, y)).value
 
 
 MATH: dict[str, Callable[[Builder, Value], Value]] = {

@@ -12,9 +12,11 @@ from symgraph.backends.llvm.builder import Value, lanes_of, scalar_of, vector_ty
 from symgraph.backends.llvm.vectormath.floating import Ints, Real, by_pieces
 
 __all__ = [
+    "alone",
     "exponent_of",
     "fix_up",
     "has_avx512",
+    "limited",
     "logarithm_specials",
     "look_up",
     "reciprocal_estimate",
@@ -87,6 +89,17 @@ def _estimate(like: Real, instruction: str) -> Real:
     return by_register(like, estimate, like.value)
 
 
+def limited(x: Real, bound: float) -> Real:
+    """``x``, but no further from zero than ``bound``; ``bound`` also where ``x`` is NaN."""
+
+    def smaller(x: Value, bound: Value) -> Value:
+        # 2: the smaller size, with the sign of the first.
+        return masked(like, "range", x, x, bound, Value("2", "i32"), x, mask_of(x), CURRENT)
+
+    like = x
+    return by_register(x, smaller, x.value, x.const(bound).value)
+
+
 def logarithm_specials(x: Real, value: Real) -> Real:
     """``value``; the logarithm of ``x`` itself where that is zero, negative, infinite or NaN."""
     return fix_up(x, value, LOGARITHM_RESPONSES)
@@ -115,8 +128,8 @@ def look_up(table: Sequence[float], index: Ints) -> Real:
 
     It may have 32 numbers for float32.
     """
-    b, bits = index.b, int(scalar_of(index.value.type)[1:])
-    scalar, native = ("float", 16) if bits == 32 else ("double", 8)
+    b, native = index.b, 512 // index.width
+    scalar = "float" if native == 16 else "double"
 
     def permute(index: Value) -> Value:
         parts = [
@@ -128,7 +141,7 @@ def look_up(table: Sequence[float], index: Ints) -> Real:
         name = f"llvm.x86.avx512.vpermi2var.{suffix(parts[0])}.512"
         return b.call(name, type_, [parts[0], index, parts[1]])
 
-    return by_register(index.real(), permute, index.value)
+    return by_register(index, permute, index.value)
 
 
 def masked(like: Real, stem: str, x: Value, *args: Value) -> Value:
@@ -145,12 +158,28 @@ def mask_of(x: Value) -> Value:
     return Value("-1", f"i{lanes_of(x.type)}")
 
 
-def by_register(like: Real, function: Callable[..., Value], *values: Value) -> Real:
+def by_register(like: Real | Ints, function: Callable[..., Value], *values: Value) -> Real:
     """``function`` over vectors of any width, applied to whole registers of 512 bits."""
-    b, lanes, native = like.b, lanes_of(like.value.type), 512 // like.format.bits
+    b, lanes, native = like.b, lanes_of(like.value.type), 512 // like.width
     if lanes == native:
         return Real(b, function(*values))
     if lanes == 1:
         alone = [b.insert(Value("poison", vector_type(v.type, native)), v, 0) for v in values]
         return Real(b, b.extract(function(*alone), 0))
     return by_pieces(like, function, native, *values)
+
+
+def alone(function: Callable[..., Real], *values: Real) -> Real:
+    """``function(*values)``; scalars fill a register before it rather than for each instruction."""
+    x, native = values[0], 512 // values[0].width
+    if lanes_of(x.value.type) != 1 or not has_avx512(x):
+        return function(*values)
+    filled = [Real(v.b, _first_of(v, native)) for v in values]
+    return Real(x.b, x.b.extract(function(*filled).value, 0))
+
+
+def _first_of(x: Real, lanes: int) -> Value:
+    """The scalar in lane 0, an ordinary argument of every function in the others."""
+    if x.value.ref[0] not in "%@":
+        return x.b.splat(x.value, lanes)  # still a constant
+    return x.b.insert(x.b.const(vector_type(x.scalar, lanes), 1.0), x.value, 0)

@@ -99,6 +99,11 @@ class Ints:
     b: Builder
     value: Value
 
+    @property
+    def width(self) -> int:
+        """The bits of a lane."""
+        return int(scalar_of(self.value.type)[1:])
+
     def _other(self, other: Ints | int) -> Value:
         return other.value if isinstance(other, Ints) else self.b.const(self.value.type, other)
 
@@ -159,6 +164,11 @@ class Real:
     @property
     def format(self) -> Format:
         return FORMATS[self.scalar]
+
+    @property
+    def width(self) -> int:
+        """The bits of a lane."""
+        return self.format.bits
 
     def const(self, value: float) -> Real:
         return Real(self.b, self.b.const(self.value.type, value))
@@ -225,16 +235,19 @@ class Real:
         """1 or -1, by the sign bit."""
         return self.const(1.0).copysign(self)
 
-    def poly(self, coefficients: Sequence[float] | Sequence[Real]) -> Real:
+    def poly(
+        self, coefficients: Sequence[float] | Sequence[Real], square: Real | None = None
+    ) -> Real:
         """``c[0] + c[1] x + c[2] x**2 + ...``: Estrin's scheme for short dependency chains, but the
-        constant term last, so that only one rounding has its full size."""
+        constant term last, so that only one rounding has its full size. ``square`` is ``x**2``
+        where the caller has it."""
         terms = [c if isinstance(c, Real) else self.const(c) for c in coefficients[1:]]
         power = self
         while len(terms) > 1:
             paired = [power.mad(hi, lo) for lo, hi in zip(terms[::2], terms[1::2], strict=False)]
             terms = paired + terms[len(paired) * 2 :]
             if len(terms) > 1:
-                power = power * power
+                power, square = square or power * power, None
         return self.mad(terms[0], coefficients[0])
 
     # ---- comparison: false where an operand is NaN ----
@@ -265,10 +278,19 @@ class Real:
         return self.at_most(high).at_least(low)
 
     def at_least(self, low: float) -> Real:
-        return where(self.const(low) > self, self.const(low), self)
+        return self._extreme("max", "ogt", low)
 
     def at_most(self, high: float) -> Real:
-        return where(self.const(high) < self, self.const(high), self)
+        return self._extreme("min", "olt", high)
+
+    def _extreme(self, stem: str, predicate: str, bound: float) -> Real:
+        """One line of IR where the instruction of AVX-512 fits; NaN stays NaN."""
+        b, limit, lanes = self.b, self.const(bound), lanes_of(self.value.type)
+        if lanes * self.width != 512 or "avx512f" not in b.module.features:
+            return where(limit._compare(predicate, self), limit, self)
+        name = f"llvm.x86.avx512.{stem}.{'pd' if self.double else 'ps'}.512"
+        args = [limit.value, self.value, Value("4", "i32")]  # 4: the current rounding
+        return Real(b, b.call(name, self.value.type, args))
 
     # ---- bits and formats ----
 
@@ -294,7 +316,9 @@ def where(mask: Mask, yes: Real, no: Real | float) -> Real:
     return Real(mask.b, mask.b.select(mask.value, yes.value, yes._other(no)))
 
 
-def by_pieces(like: Real, function: Callable[..., Value], native: int, *values: Value) -> Real:
+def by_pieces(
+    like: Real | Ints, function: Callable[..., Value], native: int, *values: Value
+) -> Real:
     """``function`` over vectors of several lanes, applied to ``native`` of them at a time."""
     b, lanes, pieces = like.b, lanes_of(like.value.type), []
     for start in range(0, lanes, native):

@@ -60,6 +60,8 @@ LARGEST_LOG = 1100.0
 
 def pow(x: Real, y: Real) -> Real:
     """``x`` to the power ``y`` with the special cases of C (and NumPy)."""
+    if y.value == y.const(0.5).value:
+        return _square_root(x)
     if has_avx512(x):
         value = table_pow(x.abs(), y)
     elif x.double:
@@ -67,6 +69,11 @@ def pow(x: Real, y: Real) -> Real:
     else:
         value = pow_of_positive(x.abs().widen(), y.widen(), "single").narrow()
     return with_specials(x, y, value)
+
+
+def _square_root(x: Real) -> Real:
+    """``x**0.5``: unlike a root, 0 at -0 and infinite at -inf."""
+    return where(x.equals(-math.inf), x.const(math.inf), (x + 0.0).sqrt())
 
 
 def pow_of_positive(a: Real, y: Real, grade: str) -> Real:

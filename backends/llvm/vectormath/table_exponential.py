@@ -127,7 +127,8 @@ def table_exp(x: Real) -> Real:
     """``exp(x)`` of an argument clamped to where ``n`` fits."""
     part = reduce(x)
     power = look_up(POWERS, part.index)
-    p = (part.r * part.r).mad(part.r.poly(EXP_TAIL[x.scalar]), part.r)
+    square = part.r * part.r
+    p = square.mad(part.r.poly(EXP_TAIL[x.scalar], square), part.r)
     return scale_by_floor(power.mad(p, power), part.n)
 
 
@@ -146,7 +147,8 @@ def table_exp_parts(x: Real, unit: float = 1.0) -> tuple[Real, Real]:
     part = reduce(x)
     power = look_up([unit * t for t in POWERS], part.index)
     low = look_up(POWERS_LOW[x.scalar], part.index)
-    p = part.r + (part.r * part.r).mad(part.r.poly(EXPM1_TAIL[x.scalar]), low)
+    square = part.r * part.r
+    p = part.r + square.mad(part.r.poly(EXPM1_TAIL[x.scalar], square), low)
     leading, rest = fast_two_sum(power, power * p)
     return scale_by_floor(leading, part.n), scale_by_floor(rest, part.n)
 
@@ -163,7 +165,8 @@ def table_expm1_parts(x: Real, unit: float = 1.0, *, falling: bool = False) -> t
     # r is exact; what n ln 2 and the power lack is added to exp(r) - 1 in proportion to exp(r).
     r = part.n.mad(-upper, x)
     low = part.n.mad(-lower, look_up(POWERS_LOW[x.scalar], part.index))
-    p = r + (r * r).mad(r.poly(EXPM1_TAIL[x.scalar]), low.mad(r, low))
+    square = r * r
+    p = r + square.mad(r.poly(EXPM1_TAIL[x.scalar], square), low.mad(r, low))
     minus = power.const(-unit)
     leading, lost = fast_two_sum(minus, power) if falling else two_sum(power, minus)
     return leading, power.mad(p, lost)

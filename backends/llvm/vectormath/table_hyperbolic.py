@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symgraph.backends.llvm.vectormath.avx512 import look_up
+from symgraph.backends.llvm.vectormath.avx512 import look_up, reciprocal_estimate
 from symgraph.backends.llvm.vectormath.floating import Real, fast_two_sum, where
 from symgraph.backends.llvm.vectormath.table_exponential import (
     ratio,
@@ -248,4 +248,14 @@ def table_cosh(x: Real) -> Real:
 def _halves(size: Real) -> tuple[Real, Real, Real]:
     """``h = exp(size) / 2`` in two parts, and ``1 / (4 h)``."""
     h, low = table_exp_parts(size.at_most(OVERFLOW[size.scalar]), 0.5)
-    return h, low, ratio((h.const(0.25), h.const(0.0)), (h.at_most(BALANCE), low))
+    return h, low, _quarter_of_inverse(h.at_most(BALANCE), low)
+
+
+def _quarter_of_inverse(h: Real, low: Real) -> Real:
+    """``1 / (4 (h + low))`` to 2**-28 or 2**-56 of it, by Newton's steps from an estimate."""
+    inverse = reciprocal_estimate(h)
+    if h.double:
+        inverse = inverse.mad((-h).mad(inverse, 1.0), inverse)
+    missing = (-low).mad(inverse, (-h).mad(inverse, 1.0))
+    quarter = inverse * 0.25
+    return quarter.mad(missing, quarter)

@@ -169,7 +169,8 @@ def assemble(minus_e: Real, f: Real, index: Ints, f_low: Real | None = None) -> 
     """
     upper, lower = LN2_PARTS[f.scalar]
     leading = minus_e.mad(-upper, look_up(LOGS[f.scalar], index))
-    square, curve = f * f, f.poly(CURVE[f.scalar])
+    square = f * f
+    curve = f.poly(CURVE[f.scalar], square)
     if f_low is None:
         low = square.mad(curve, f)
     else:

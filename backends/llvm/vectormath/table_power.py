@@ -1,6 +1,7 @@
-"""Powers from tables in registers, for processors with AVX-512; those of float32 in float64.
+"""Powers from tables in registers, for processors with AVX-512.
 
-``a**y = 2**(y log2(a))``. For float64 results the logarithm and the product have two parts.
+``a**y = 2**(y log2(a))``, the logarithm and the product in two parts. Those of float32 are in
+``single_power``, float64 here.
 """
 
 from __future__ import annotations
@@ -12,24 +13,15 @@ from symgraph.backends.llvm.vectormath.avx512 import (
     significand_near_one,
 )
 from symgraph.backends.llvm.vectormath.floating import Real, fast_two_sum, where
-from symgraph.backends.llvm.vectormath.table_exponential import EXP2_TAIL, LOG2_E, POWERS
-from symgraph.backends.llvm.vectormath.table_logarithm import INVERSES, LOGS, split, stretch
+from symgraph.backends.llvm.vectormath.single_power import single_pow
+from symgraph.backends.llvm.vectormath.table_exponential import EXP2_TAIL, POWERS
+from symgraph.backends.llvm.vectormath.table_logarithm import INVERSES, stretch
 from symgraph.backends.llvm.vectormath.table_logarithm_bases import BASES
 
 __all__ = ["table_pow"]
 
-# (log(1 + f) - f) / f**2 on |f| <= 0.0318: error 2**-37.3 of log(1 + f).
-CURVE = (
-    -0.5000000000171818,
-    0.33333327048208905,
-    -0.24999986570256658,
-    0.20020113145967747,
-    -0.16690905538377993,
-)
-# (2**r - 1) / r on |r| <= 1/32: error 2**-29.2 of 2**r.
-SHORT_EXP2_TAIL = (0.6931471800001523, 0.2402342927844891, 0.0555059832022855)
 # (log(1 + f) - f + f**2 / 2) / (f**3 / 2) on |f| <= 0.0333: error 2**-65 of log(1 + f).
-DOUBLE_CURVE = (
+CURVE = (
     0.6666666666666666,
     -0.4999999999999911,
     0.3999999999999918,
@@ -41,38 +33,30 @@ DOUBLE_CURVE = (
     0.18220258237836462,
 )
 # Past this every power of two overflows or underflows.
-END = {"float": 200.0, "double": 1100.0}
+END = 1100.0
 
 
 def table_pow(a: Real, y: Real) -> Real:
     """``a**y`` for positive finite ``a`` and finite ``y``; other arguments give anything."""
-    return _double_pow(a, y) if a.double else _single_pow(a.widen(), y.widen()).narrow()
-
-
-def _single_pow(a: Real, y: Real) -> Real:
-    minus_e, f, index = split(a)
-    log = (f * f).mad(f.poly(CURVE), f) + look_up(LOGS["double"], index)
-    exponent = (log.mad(LOG2_E, -minus_e) * y).clamp(-END["float"], END["float"])
-    return _exp2_of(exponent, None, SHORT_EXP2_TAIL)
+    return _double_pow(a, y) if a.double else single_pow(a, y)
 
 
 def _double_pow(a: Real, y: Real) -> Real:
     log, log_low = _log2_parts(a)
     exponent = log * y
     low = log_low.mad(y, log.mad(y, -exponent))
-    end = END["double"]
-    low = where(exponent.abs() < end, low, 0.0)
-    return _exp2_of(exponent.clamp(-end, end), low, EXP2_TAIL["double"])
+    low = where(exponent.abs() < END, low, 0.0)
+    return _exp2_of(exponent.clamp(-END, END), low)
 
 
-def _exp2_of(exponent: Real, low: Real | None, tail: tuple[float, ...]) -> Real:
+def _exp2_of(exponent: Real, low: Real) -> Real:
     """``2**(exponent + low)``."""
     magic = exponent.format.magic / 16
-    shifted = (exponent if low is None else exponent + low) + magic
+    shifted = (exponent + low) + magic
     n = shifted - magic
-    r = exponent - n if low is None else (exponent - n) + low
+    r = (exponent - n) + low
     power = look_up(POWERS, shifted.bits())
-    return scale_by_floor(power.mad(r * r.poly(tail), power), n)
+    return scale_by_floor(power.mad(r * r.poly(EXP2_TAIL["double"]), power), n)
 
 
 def _log2_parts(a: Real) -> tuple[Real, Real]:
@@ -92,7 +76,7 @@ def _log2_parts(a: Real) -> tuple[Real, Real]:
     # log(1 + f + f_low) - log(1 + f) = f_low (1 - f + f**2 - f**3).
     slope = 1.0 - f
     low = f_low.mad((slope + slope).mad(square, slope), low)
-    low = (f * square).mad(f.poly(DOUBLE_CURVE), low)
+    low = (f * square).mad(f.poly(CURVE), low)
     per, per_low = base.factor
     whole = head * per
     whole_low = head.mad(per_low, low.mad(per, head.mad(per, -whole)))

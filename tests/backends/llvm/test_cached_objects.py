@@ -17,10 +17,11 @@ import pytest
 
 from symgraph.backends.llvm import objects
 from symgraph.backends.llvm.builder import Builder, Module
-from symgraph.backends.llvm.fingerprint import fingerprint, source_files, sources_digest
+from symgraph.backends.llvm.fingerprint import fingerprint
 from symgraph.backends.llvm.jit import Target, host
 from symgraph.backends.llvm.object_cache import HEADER, ObjectCache
 from symgraph.backends.llvm.objects import Loaded, Part, load_parts
+from symgraph.backends.llvm.sources import source_files, sources_digest
 
 PROGRAM = Path(__file__).with_name("cached_models.py")
 

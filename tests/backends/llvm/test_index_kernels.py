@@ -175,3 +175,30 @@ def test_sizes_found_while_running_survive_givens(backend: str) -> None:
     assert f().tolist() == [1, 9, 9, 4]
     g = sg.function([x], [x[below] * 2, x.at[below].set(0.0)], backend=backend)
     assert [v.tolist() for v in g([-1.0, 1.0, 2.0, 3.0])] == [[-2], [0, 1, 2, 3]]
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3, 40, 70])
+@pytest.mark.parametrize("declared", [False, True])
+def test_positions_that_count_an_axis(rows: int, declared: bool) -> None:
+    """Diagonals, one element of each row, whole rows: as NumPy finds them, at every offset."""
+    n: int | str = rows if declared else "n"
+    x, k = sg.tensor("x", shape=(n, 70)), sg.tensor("k", shape=(n,), dtype="int64")
+    count = sg.arange(x.shape[0])
+    outputs = [
+        x[count, k], x[:, ::-1][count, k] + 1, x[count] * 2, x[count, 3], sg.sum(x[count, k]),
+        x[count[:, None], k], sg.take_along_axis(x, k[:, None], axis=1), x[::-1][count, k],
+    ]  # fmt: skip
+    if declared:
+        outputs.append(x[count, count])  # the last axis is no shorter
+    f, reference = both([x, k], outputs)
+    rng = np.random.default_rng(rows)
+    a, i = rng.integers(-9, 9, (rows, 70)).astype(float), rng.integers(-70, 70, rows)
+    for got, want in zip(f(a, i), reference(a, i), strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+def test_an_index_beside_one_that_counts_an_axis_is_checked() -> None:
+    i = sg.tensor("i", shape=("n",), dtype="int64")
+    f = sg.function([X, i], X[sg.arange(X.shape[0]), i])
+    with pytest.raises(IndexRangeError, match="index 3 is out of range"):
+        f(A, np.array([0, 1, 2, 3]))

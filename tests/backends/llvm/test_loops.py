@@ -106,6 +106,27 @@ def test_literals_that_are_equal_in_one_kernel_only_make_two() -> None:
     assert first.key() != second.key()
 
 
+def looked_up(*positions: sg.Tensor) -> list[int]:
+    """How many positions each gather of ``X[positions]`` looks up in memory."""
+    return [len(i.args) for n in nests_of(X[positions] * 2) for i in n.items if i.kind == "gather"]
+
+
+def test_a_position_that_counts_an_axis_is_a_stride() -> None:
+    """It cannot be out of range: only what it goes with is looked up and checked."""
+    i, n = sg.tensor("i", shape=("n",), dtype="int64"), X.shape[0]
+    assert looked_up(i, i) == [2]
+    assert looked_up(sg.arange(n), i) == [1]
+    assert looked_up(sg.arange(n)) == []
+
+
+def test_a_position_that_may_be_out_of_range_is_looked_up() -> None:
+    """Another length, a start, turned round, or in wider steps."""
+    (n, m), i = X.shape, sg.tensor("i", shape=("n",), dtype="int64")
+    assert looked_up(sg.arange(m)) == [1]
+    for position in (sg.arange(n) + 1, sg.arange(n)[::-1], 2 * sg.arange(n), sg.arange(n) % 3):
+        assert looked_up(position, i) == [2]
+
+
 @pytest.mark.parametrize("value", [0.0, -1.0, 2.0, 0.5, float("inf"), float("nan")])
 def test_plain_literals_stay_in_the_code(value: float) -> None:
     (nest,) = nests_of(sg.maximum(X, value))

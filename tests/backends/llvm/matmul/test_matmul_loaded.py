@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from symgraph.backends.llvm import libraries
 from symgraph.backends.llvm.jit import Library, Target, host
 from symgraph.backends.llvm.matmul import MatmulKernel, call, library
 from symgraph.backends.llvm.matmul.loaded import path_of
@@ -83,3 +84,19 @@ def test_what_is_compiled_quickly_has_the_same_bits(
         got[...] = np.nan
         call(library("float", target(bits), chosen), named, got, a, b)
         assert got.tobytes() == want.tobytes(), chosen
+
+
+def test_a_program_loads_no_code_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(libraries, "_libraries", {})
+    paths = ("tile", "lines", "blocks")
+    codes = [libraries.Code(("matmul", "i8", path), "matmul") for path in paths]
+    found = libraries.locate_all(codes, host())
+    assert [path for _, _, path in libraries._libraries] == ["any"]
+    assert len(set(found.values())) == 1
+
+
+def test_the_wider_code_is_loaded_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(libraries, "_libraries", {})
+    codes = [libraries.Code(("matmul", "i8", path), "matmul") for path in ("tile", "blocks")]
+    libraries.locate_all(codes, host())
+    assert [path for _, _, path in libraries._libraries] == ["blocks"]

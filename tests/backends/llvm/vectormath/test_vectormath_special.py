@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from vectormath_harness import NAMES, Array, compiled
+from vectormath_harness import NAMES, Array, build, compiled, narrowed
 
-from symgraph.backends.llvm.vectormath import MATH
+from symgraph.backends.llvm.vectormath import MATH, MATH2
 
 INF, NAN, PI = np.inf, np.nan, np.pi
 
@@ -90,6 +90,20 @@ def test_two_arguments_at_all_extremes(name: str, dtype: str, bits: int) -> None
     special = np.isnan(want) | np.isinf(want) | (want == 0) | exactly_one
     assert_same(got[special], want[special])
     np.testing.assert_allclose(got, want, rtol=1e-6 if dtype == "float32" else 1e-14)
+
+
+@pytest.mark.parametrize("bits", [128, 256, 512])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_constant_power_one_half_is_a_rounded_root(
+    dtype: str, bits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(MATH, "root", lambda b, x: MATH2["pow"](b, x, b.const(x.type, 0.5)))
+    with np.errstate(all="ignore"):
+        x = np.array([*EXTREMES, 2.0, 3.0, 5.0] * 5).astype(dtype)
+        special = np.isinf(x) | (x == 0)
+        # A constant exponent makes NumPy take sqrt there too, unlike C.
+        want = np.where(special, np.power(x, np.full_like(x, 0.5)), np.sqrt(x))
+    assert_same(build("root", dtype, narrowed(bits))(x), want)
 
 
 def test_every_name_has_both_formats() -> None:
