@@ -6,6 +6,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from symgraph.graph import Graph
+from symgraph.loading import loading
 from symgraph.passes.contracts import EXACT
 from symgraph.passes.rewrite import rewrite
 
@@ -17,9 +18,10 @@ __all__ = ["erase_markers"]
 
 @functools.cache
 def _rules() -> RuleSet:
-    from symgraph.passes.rules.pattern import Node
-    from symgraph.passes.rules.rule import Rule
-    from symgraph.passes.rules.ruleset import RuleSet
+    with loading:
+        from symgraph.passes.rules.pattern import Node
+        from symgraph.passes.rules.rule import Rule
+        from symgraph.passes.rules.ruleset import RuleSet
 
     return RuleSet([Rule("marker", Node(trait="marker"), lambda m: m.node.inputs[0], EXACT)])
 

@@ -8,6 +8,7 @@ from typing import Any
 from symgraph import functions as f
 from symgraph.errors import GradientError, UsageError
 from symgraph.functions.variables import as_tensor
+from symgraph.loading import loading
 from symgraph.ops import leaves
 from symgraph.passes.gradient import (
     as_list,
@@ -101,7 +102,8 @@ def _forward(y: Tensor, x: Tensor, options: dict[str, Any]) -> Tensor:
 
 
 def _each(outputs: Any, along: dict[Tensor, Tensor]) -> Any:
-    from symgraph.passes.batch import batch  # other derivatives do without
+    with loading:
+        from symgraph.passes.batch import batch  # other derivatives do without
 
     return batch(outputs, along)
 

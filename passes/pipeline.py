@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from symgraph.errors import UsageError
 from symgraph.graph import Graph
+from symgraph.loading import loading
 from symgraph.passes.canonicalise import canonicalise
 from symgraph.passes.contracts import EXACT, STABILISING
 from symgraph.passes.erase_markers import erase_markers
@@ -100,7 +101,8 @@ def resolve_pipeline(passes: Any) -> Pipeline:
         return PIPELINES[passes]
     if isinstance(passes, (tuple, list)) and all(callable(p) for p in passes):
         return tuple(passes)
-    from symgraph.passes.rules.ruleset import RuleSet
+    with loading:
+        from symgraph.passes.rules.ruleset import RuleSet
 
     if not isinstance(passes, RuleSet):
         raise UsageError(
@@ -118,7 +120,8 @@ def pipeline_text(pipeline: Pipeline) -> str | None:
 
 def _pass_text(step: Pass) -> str | None:
     if isinstance(step, ApplyRules):
-        from symgraph.passes.rules.engine import built_in
+        with loading:
+            from symgraph.passes.rules.engine import built_in
 
         rules, ours = step.rules, built_in()
         if any(rule is not ours.get(rule.name) for rule in rules):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from symgraph.graph import Graph
+from symgraph.loading import loading
 
 if TYPE_CHECKING:
     from symgraph.passes.rules.ruleset import RuleSet
@@ -17,14 +18,16 @@ __all__ = ["rewrite", "rules_of"]
 
 def rules_of(*contracts: str, relaxed: bool = False) -> RuleSet:
     """Our rules with one of these contracts, all of them if none is named."""
-    from symgraph.passes.rules import table
-    from symgraph.passes.rules.ruleset import RuleSet
+    with loading:
+        from symgraph.passes.rules import table
+        from symgraph.passes.rules.ruleset import RuleSet
 
     return RuleSet(table.rules_of(*contracts) if contracts else table.RULES, relaxed)
 
 
 def rewrite(graph: Graph, rules: RuleSet, pass_name: str) -> Graph:
     """The graph in normal form under the rules; inputs and equations are kept."""
-    from symgraph.passes.rules.engine import rewrite_graph
+    with loading:
+        from symgraph.passes.rules.engine import rewrite_graph
 
     return rewrite_graph(graph, rules, pass_name)

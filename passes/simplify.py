@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from symgraph.errors import UsageError
 from symgraph.graph import Graph
+from symgraph.loading import loading
 from symgraph.passes.erase_markers import erase_markers
 from symgraph.passes.pipeline import Pipeline, apply_passes, resolve_pipeline
 from symgraph.passes.trace import Rewrites
@@ -71,8 +72,9 @@ def _in_the_form_of(expression: Any, outputs: Sequence[Tensor]) -> Any:
 
 
 def _chosen(passes: Any, rules: Any) -> RuleSet:
-    from symgraph.passes.rules.rule import Rule
-    from symgraph.passes.rules.ruleset import RuleSet
+    with loading:
+        from symgraph.passes.rules.rule import Rule
+        from symgraph.passes.rules.ruleset import RuleSet
 
     if passes != "default":
         raise UsageError(f"simplify: passes={passes!r} and rules= exclude each other; give one")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from symgraph.graph import Graph
+from symgraph.loading import loading
 from symgraph.ops import leaves
 from symgraph.passes.contracts import EXACT, STABILISING
 from symgraph.passes.rebuild import substitute
@@ -47,9 +48,10 @@ def rules() -> RuleSet:
 @functools.cache
 def deriving() -> RuleSet:
     """The rules before differentiating: shifts that change no value get no derivative either."""
-    from symgraph.passes.rules.ruleset import RuleSet
-    from symgraph.passes.rules.shifts import DETACHING
-    from symgraph.passes.rules.sigmoid import DIVIDING
+    with loading:
+        from symgraph.passes.rules.ruleset import RuleSet
+        from symgraph.passes.rules.shifts import DETACHING
+        from symgraph.passes.rules.sigmoid import DIVIDING
 
     # a branch chosen between constants has derivative 0, its condition as a number has none
     kept = (r for r in rules() if r.name != "where_one_zero")
@@ -79,7 +81,8 @@ def stabilised(outputs: Sequence[Tensor], fixed: Sequence[Tensor]) -> list[Tenso
     (known, keep), warned = _known(roots), warnings_given()
     if known:
         return list(outputs)
-    from symgraph.passes.rules.engine import rewrite_outputs
+    with loading:
+        from symgraph.passes.rules.engine import rewrite_outputs
 
     better, log = rewrite_outputs(roots, deriving(), "stabilise")
     if not any(step.contract == STABILISING for step in log):

@@ -13,6 +13,7 @@ from symgraph.errors import DTypeError, ShapeError, UsageError
 from symgraph.functions import SharedVariable, as_tensor, broadcast_to
 from symgraph.functions.variables import cast
 from symgraph.graph import Graph, topological
+from symgraph.loading import loading
 from symgraph.ops import leaves
 from symgraph.origins import Origin, current_origin, with_origin
 from symgraph.passes.pipeline import Pipeline, pipeline_text, resolve_pipeline, run_passes
@@ -33,7 +34,8 @@ BACKENDS = ("llvm", "reference")
 
 
 def _stable_graph(outputs: Sequence[Tensor]) -> Known | None:
-    from symgraph.backends.llvm.stable_graphs import look_up  # not needed to make graphs
+    with loading:
+        from symgraph.backends.llvm.stable_graphs import look_up  # not needed to make graphs
 
     return look_up(outputs)
 
@@ -113,7 +115,8 @@ def _cached(
     signature: Signature, original: Graph, pipeline: Pipeline, options: dict[str, Any]
 ) -> Function:
     """The native function: from the cache of programs, or compiled and left there."""
-    from symgraph.backends.llvm import program_cache
+    with loading:
+        from symgraph.backends.llvm import program_cache
 
     passes = pipeline_text(pipeline)
     ticket = None
@@ -141,13 +144,14 @@ def _passed_again(
 
 
 def _backend(name: str) -> Any:
-    if name == "reference":
-        from symgraph.backends.reference.program import compile_reference
+    with loading:
+        if name == "reference":
+            from symgraph.backends.reference.program import compile_reference
 
-        return compile_reference
-    from symgraph.backends.llvm.compile import compile_llvm
+            return compile_reference
+        from symgraph.backends.llvm.compile import compile_llvm
 
-    return compile_llvm
+        return compile_llvm
 
 
 def _check_inputs(inputs: Any) -> tuple[Tensor, ...]:

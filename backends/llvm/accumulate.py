@@ -35,6 +35,9 @@ class Host(Protocol):
     lanes: int
     inner_vector: bool
 
+    @property
+    def row_is_vector(self) -> bool: ...
+
     def is_block(self) -> bool | None: ...
 
     def fits_block(self) -> Value: ...
@@ -216,8 +219,8 @@ class Accumulators:
             if red.is_position(op):
                 place = carried[at + 1]
                 if e.inner_vector:
-                    best = self.best_of(dtype, at, carried)
-                    place = extremes.first_best(b, op, dtype, best, place)
+                    seen = carried[at : at + red.carries(op, dtype)]
+                    place = extremes.first_best(b, op, dtype, seen, e.row_is_vector)
                 yield k, place
             elif red.is_extreme(op, dtype):
                 yield k, extremes.result(b, op, carried[at : at + 3], e.inner_vector)

@@ -207,6 +207,13 @@ class WrappingFunction(Function):
             return self._run.peak_bytes(**known, **sizes)
         return self._run.peak_bytes(*arrays, *stored)
 
+    @property
+    def compile_stats(self) -> CompileStats:
+        """What compiling the native function did."""
+        run = self._run
+        assert isinstance(run, (LLVMFunction, WrappingFunction))
+        return run.compile_stats
+
     def release(self) -> None:
         """Let go of the memory kept for further calls: work memory and results nobody holds."""
         self._run.release()

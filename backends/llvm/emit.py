@@ -28,15 +28,16 @@ from symgraph.backends.llvm.units import (
     vector_axis,
 )
 
-__all__ = ["NestEmitter", "choose_lanes", "emit_nest", "rows_saved"]
+__all__ = ["NestEmitter", "choose_lanes", "emit_nest", "may_be_points", "rows_saved"]
 
 
 #: Rows that share a cache line of an array that lies across.
 ACROSS = 16
 
 
-#: The number of coordinates of a point: the likeliest length of a symbolic row so short.
-POINT = 3
+#: The number of coordinates of a point: the likeliest length of a symbolic row so short. And the
+#: operations that its row may take to be worth a third copy of the code.
+POINT, LIGHT = 3, 30
 
 
 #: Operations of a kernel that is written twice, a function counting as `HEAVY`.
@@ -267,7 +268,7 @@ def may_be_points(nest: Nest, target: Target) -> bool:
     last = len(nest.extents) - 1
     lanes = choose_lanes(nest, target, last) if last > 0 else 1
     plain = has_short_rows(nest, lanes) and "*" not in str(nest.extents[last])
-    return plain and has_tiny_rows(with_length(nest, last, POINT))
+    return plain and has_tiny_rows(with_length(nest, last, POINT), LIGHT)
 
 
 def rows_saved(nest: Nest, target: Target) -> int:

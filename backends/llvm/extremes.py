@@ -103,20 +103,34 @@ def with_nan(b: Builder, best: Value, odd: Value) -> Value:
     return b.cast("bitcast", bits, scalar_of(best.type))
 
 
-def first_best(b: Builder, op: Op, dtype: DType, best: Value, at: Value) -> Value:
-    """The position of the best lane, the lowest one among equals; NaN is best of all."""
+def first_best(b: Builder, op: Op, dtype: DType, seen: list[Value], at_once: bool) -> Value:
+    """The position of the best lane, the lowest one among equals; NaN is best of all.
+
+    ``at_once``: each lane has seen one value at most, so its position is its number.
+    """
+    best, at, *odd = seen
     lanes = lanes_of(best.type)
     if lanes == 1:
         return at
     top = best
     while lanes_of(top.type) > 1:
         first, second = halves(b, top)
-        top = b.select(better(b, op, dtype, second, first), second, first)
+        wins = _ahead(b, op, second, first) if odd else better(b, op, dtype, second, first)
+        top = b.select(wins, second, first)
     hits = LOWER[e.equal](b, dtype, [best, b.splat(top, lanes)])
-    if dtype.kind == "f":
-        nan = b.splat(b.fcmp("uno", top, top), lanes)
-        hits = b.or_(hits, b.and_(nan, b.fcmp("uno", best, best)))
+    if odd:
+        nan = b.icmp("ne", odd[0], b.const(odd[0].type, 0))
+        hits = b.select(b.splat(_any(b, "or", nan), lanes), nan, hits)
+    if at_once:
+        bits = b.emit(f"i{lanes}", f"bitcast {hits} to i{lanes}")
+        lane = b.intrinsic("llvm.cttz", bits, Value("true", "i1"))
+        return lane if lanes == 64 else b.cast("zext" if lanes < 64 else "trunc", lane, "i64")
     places = b.select(hits, at, b.const(at.type, (1 << 63) - 1))
     while lanes_of(places.type) > 1:
         places = b.intrinsic("llvm.smin", *halves(b, places))
     return places
+
+
+def _ahead(b: Builder, op: Op, value: Value, best: Value) -> Value:
+    """Whether a number is beyond another."""
+    return b.fcmp("ogt" if op is r.argmax else "olt", value, best)

@@ -42,13 +42,16 @@ _compiling: list[int] = []  # the threads that are compiling
 @contextmanager
 def compiling() -> Iterator[None]:
     """Meanwhile no other thread forks: its child would wait for locks that this one holds."""
-    with _lock:
-        _compiling.append(threading.get_ident())
+    own = threading.get_ident()
+    before = _compiling.count(own)
     try:
+        with _lock:
+            _compiling.append(own)
         yield
     finally:
         with _ended:
-            _compiling.remove(threading.get_ident())
+            if _compiling.count(own) > before:  # else an interrupt came first
+                _compiling.remove(own)
             _ended.notify_all()
 
 

@@ -311,9 +311,10 @@ class NestValues:
         places = b.emit(
             vector_type("ptr", lanes), f"getelementptr {scalar}, ptr {base.ref}, {total}"
         )
-        # out of range, read the error record: the table may have no element at all
-        places = b.select(wrong, b.splat(self.params[-1], lanes), places)
-        return gather(b, access.dtype, places, scope.mask if lanes > 1 else None)
+        if lanes > 1:  # nothing is read out of range: the table may have no element at all
+            fine = b.not_(wrong) if scope.mask is None else b.and_(scope.mask, b.not_(wrong))
+            return gather(b, access.dtype, places, fine)
+        return gather(b, access.dtype, b.select(wrong, self.params[-1], places), None)
 
     def first_lane(self, v: Value) -> Value:
         return v if lanes_of(v.type) == 1 else self.b.extract(v, 0)

@@ -1,9 +1,9 @@
 """Machine code on disk, shared by all processes of a user.
 
 An entry is one object file, one program that calls some, or what is known of a graph, behind a
-header (magic, digest of its key, length, checksum). It is
-written under another name and then renamed, so readers see whole entries or none. Whatever does not
-read back exactly is dropped and counts as absent. No failure of the disk reaches the caller.
+header (magic, digest of its key, length, checksum). It is written under another name and then
+renamed, so readers see whole entries or none. Whatever does not read back exactly is dropped and
+counts as absent. No failure of the disk reaches the caller.
 """
 
 from __future__ import annotations
@@ -176,11 +176,13 @@ def open_cache() -> tuple[ObjectCache | None, str]:
         folder = choose_folder(sys.platform, os.environ, Path(os.path.expanduser("~")))
         folder = folder.absolute() / "objects"
         os.makedirs(folder, 0o700, exist_ok=True)
-        mode = os.stat(folder).st_mode
+        mode, above = os.stat(folder).st_mode, os.stat(folder.parent).st_mode
     except OSError as error:
         return None, f"off: {error.filename}: {error.strerror}"
     if os.name == "posix" and mode & stat.S_IWOTH:
         return None, f"off: {folder} can be written by anyone"
+    if os.name == "posix" and above & stat.S_IWOTH and not above & stat.S_ISVTX:
+        return None, f"off: {folder.parent} can be written by anyone"
     return ObjectCache(folder), ""
 
 

@@ -80,7 +80,7 @@ def _planned(
     return plan, pointer_to(va), pointer_to(vb)
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=256)
 def _plan(
     scalar: str, target: Target, out: Shape, left: Operand, right: Operand, fused: bool
 ) -> _Plan:

@@ -190,8 +190,9 @@ def recall(
     later = Later(signature.name, run_passes, build, facts.nodes, known.codes)
     f = build_function(signature, original, program, later, facts.counts, facts.nodes)
     seconds["assemble"] = time.perf_counter() - start
+    own = {code for code in known.codes if isinstance(code, str)}  # the others are of libraries
     f.compile_stats = CompileStats(
-        facts.calls, facts.kernels, 0, seconds, from_disk, facts.kernels - from_disk,
+        facts.calls, facts.kernels, 0, seconds, from_disk, len(own) - from_disk,
         facts.code_bytes, cache_state(), source,
     )  # fmt: skip
     return f

@@ -63,15 +63,16 @@ def vector_axis(nest: Nest) -> int:
     return len(nest.extents) - (2 if has_tiny_rows(nest) else 1)
 
 
-def has_tiny_rows(nest: Nest) -> bool:
-    """Whether the rows are so short that many of them fill a vector better than one does."""
+def has_tiny_rows(nest: Nest, most: int = LONG) -> bool:
+    """Whether the rows are so short that many of them fill a vector better than one does; ``most``
+    is how many operations they may take."""
     last = len(nest.extents) - 1
     if nest.inner != (last,) or not last or _is_below(nest.extents[last - 1], FEW):
         return False
     length = nest.extents[last]
     ops = [i.node for i in nest.items if i.full and i.kind == "op"]
     cost = sum(1 if n is not None and n.op.name in CHEAP else HEAVY for n in ops)
-    return isinstance(length, int) and 1 < length <= TINY and length * cost <= LONG
+    return isinstance(length, int) and 1 < length <= TINY and length * cost <= most
 
 
 def turned_axis(nest: Nest) -> int | None:

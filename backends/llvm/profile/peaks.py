@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 import time
 from dataclasses import dataclass
 
 import numpy as np
+
+from symgraph.backends.llvm.once import once
 
 from ..builder import Builder, Module, Value, kernel_function, vector_type
 from ..jit import Target, host
@@ -76,7 +77,7 @@ def _fastest(address: int, table: list[int], units: int) -> float:
     return best
 
 
-@functools.cache
+@once
 def peaks() -> Peaks:
     """The peaks of this machine, measured once per process (some 50 ms)."""
     target = host()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ import llvmlite.binding as llvm
 import numpy as np
 from numpy.typing import NDArray
 
+from symgraph.backends.llvm.once import once
 from symgraph.sizes import Atom
 
 from ..builder import Builder, Module, kernel_function
@@ -40,7 +40,7 @@ def _counter() -> str:
     return "llvm.readcyclecounter" if x86 else "llvm.readsteadycounter"
 
 
-@functools.cache
+@once
 def _library() -> Library:
     """``now`` reads the clock; ``timed`` is a kernel around a kernel: its arguments are that
     kernel's address, where ticks go, and that kernel's arguments.
@@ -91,7 +91,7 @@ def _restored(program: Program) -> Iterator[None]:
             np.copyto(cell.array, array)
 
 
-@functools.cache
+@once
 def _tick() -> float:
     """Seconds per tick of the clock."""
     now = ctypes.CFUNCTYPE(ctypes.c_int64)(_library().address("now"))

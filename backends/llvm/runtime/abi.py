@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import ctypes
 import enum
-import functools
 import importlib
 import sysconfig
 import weakref
 from typing import Any
 
 import numpy as np
+
+from ..once import once
 
 __all__ = [
     "ARRAY",
@@ -202,7 +203,7 @@ def entry_of(item: Api) -> int:
     return function
 
 
-@functools.cache
+@once
 def table() -> ctypes.Array[ctypes.c_int64]:
     """Our table, made once and never freed."""
     check_offsets()

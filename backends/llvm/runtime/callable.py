@@ -11,6 +11,7 @@ import numpy as np
 
 from symgraph.cell import wait_until_free
 
+from ..once import once
 from .abi import api_address, refuse_free_threads
 from .layout import Field, Layout, address, flatten, native
 from .loaded import CODE, CONTEXT, ENTRY_WORDS, OWNER, TABLE, entry_address
@@ -77,7 +78,7 @@ def words_offset(base_class: type) -> int:
     return (base_class.__basicsize__ + 7) // 8 * 8
 
 
-@functools.cache
+@once
 def callable_type(base_class: type) -> type:
     """The subclass of ``base_class`` whose instances are called through the entry.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..jit import Library, host
 from ..objects import precompiled
+from ..once import once
 
 if TYPE_CHECKING:
     from ..builder import Module
@@ -23,7 +24,7 @@ RARE = (
 )  # fmt: skip
 
 
-@functools.cache
+@once
 def library(offset: int) -> Library:
     """The code for instances whose words begin ``offset`` bytes into the object."""
     key, module = f"entry {offset}", functools.partial(_module, offset)

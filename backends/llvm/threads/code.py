@@ -7,11 +7,10 @@ first looking at it again and again for a short time, then asleep on a condition
 
 from __future__ import annotations
 
-import functools
-
 from ..builder import Builder, Module, Value
 from ..jit import Library, host
 from ..objects import precompiled
+from ..once import once
 from ..runtime.abi import Api
 from ..runtime.access import NULL, Entry
 
@@ -241,7 +240,7 @@ def define_close(module: Module) -> None:
     b.ret(b.i64(1))
 
 
-@functools.cache
+@once
 def library() -> Library:
     """The loaded code, one copy per process."""
     return precompiled("threads", ("worker", "dispatch", "close"), pool_module, host())

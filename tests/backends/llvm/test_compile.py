@@ -10,6 +10,7 @@ import pytest
 from stages import native
 
 import symgraph as sg
+from symgraph.backends.llvm.compile import CheckedFunction
 from symgraph.errors import IndexRangeError, NonFiniteError, ShapeError, UsageError
 
 X = sg.tensor("x", shape=("n", "m"))
@@ -44,6 +45,12 @@ def test_compile_stats_account_for_the_calls() -> None:
     stats = f.compile_stats
     assert stats.calls == len(f.calls) and stats.kernels <= stats.calls
     assert all(seconds >= 0 for seconds in stats.seconds.values())
+
+
+def test_a_function_around_a_native_one_tells_what_that_cost() -> None:
+    f = sg.function([X], sg.exp(X) * 0.375, check_finite=True)
+    assert isinstance(f, CheckedFunction)
+    assert f.compile_stats.calls == f.compile_stats.kernels >= 1
 
 
 def test_the_arena_is_known_before_running() -> None:

@@ -84,6 +84,19 @@ def test_dropped_libraries_give_their_memory_back() -> None:
         assert int(done.stdout) < 6_000_000
 
 
+def get_done(program: str) -> None:
+    """Run a program that forks, and see that it ends well."""
+    if hasattr(os, "fork"):
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert (done.stdout, done.stderr) == ("done\n", "")
+
+
 def test_a_fork_in_the_midst_of_compiling_leaves_the_child_able_to() -> None:
     program = (
         "import os, threading, warnings\n"
@@ -105,15 +118,47 @@ def test_a_fork_in_the_midst_of_compiling_leaves_the_child_able_to() -> None:
         "    assert os.waitpid(child, 0)[1] == 0\n"
         "stop = True; t.join(); print('done')\n"
     )
-    if hasattr(os, "fork"):
-        done = subprocess.run(
-            [sys.executable, "-c", program],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert (done.stdout, done.stderr) == ("done\n", "")
+    get_done(program)
+
+
+def in_child_of_a_fork(busy: str, lines: str) -> None:
+    """Fork while a thread is ``busy``, then run ``lines`` in the child."""
+    program = (
+        "import os, threading, time, warnings\n"
+        "warnings.simplefilter('ignore')\n"
+        "import numpy as np, symgraph as sg, symgraph.backends.llvm.jit\n"
+        "x = sg.vector('x')\n"
+        f"def work():\n    {busy}\n"
+        "t = threading.Thread(target=work, daemon=True)\n"
+        "t.start(); time.sleep(0.05)\n"
+        "child = os.fork()\n"
+        f"if child == 0:\n    {lines}\n    os._exit(0)\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+        "t.join(); print('done')\n"
+    )
+    get_done(program)
+
+
+def test_a_fork_waits_for_others_who_are_in_llvm() -> None:
+    in_child_of_a_fork(
+        "from llvmlite.binding import ffi\n    with ffi.lib._lock: time.sleep(0.5)",
+        "assert sg.function([x], x * 2)(np.ones(2))[0] == 2",
+    )
+
+
+def test_a_fork_waits_for_others_who_import() -> None:
+    in_child_of_a_fork(
+        "from symgraph.loading import loading\n    with loading: time.sleep(0.5)",
+        "from symgraph.loading import loading\n    assert loading.acquire(timeout=5)",
+    )
+
+
+def test_the_collector_runs_in_the_child_of_a_fork() -> None:
+    in_child_of_a_fork(
+        "from symgraph.collection import paused_collection\n"
+        "    with paused_collection(): time.sleep(0.5)",
+        "import gc; assert gc.isenabled()",
+    )
 
 
 def test_lanes_are_at_least_one() -> None:

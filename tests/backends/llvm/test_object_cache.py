@@ -274,17 +274,25 @@ def test_a_home_that_is_read_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert cache is None and os.strerror(errno.EROFS) in why and str(tmp_path) in why
 
 
+@pytest.mark.parametrize(
+    ("inner", "outer", "trusted"),
+    [
+        (0o40777, 0o40700, False),
+        (0o40700, 0o40777, False),
+        (0o40700, 0o41777, True),  # in such a folder nobody replaces what is another's
+    ],
+)
 def test_a_folder_open_to_all_is_not_trusted(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    inner: int, outer: int, trusted: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    mode = os.stat(tmp_path)
+    found = os.stat(tmp_path)
 
-    def open_to_all(path: Path) -> os.stat_result:
-        return os.stat_result((0o40777, *mode[1:]))
+    def with_mode(path: Path) -> os.stat_result:
+        return os.stat_result((inner if path.name == "objects" else outer, *found[1:]))
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "stat", open_to_all)
+        patch.setattr(os, "stat", with_mode)
         patch.setattr(os, "makedirs", lambda *_, **__: None)
         patch.setattr(os, "name", "posix")
         cache, why = opened(monkeypatch, tmp_path)
-    assert cache is None and "by anyone" in why
+    assert (cache is not None) == trusted and ("by anyone" in why) != trusted

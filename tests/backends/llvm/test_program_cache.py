@@ -95,7 +95,9 @@ def test_a_known_program_gives_the_same_bits(case: str) -> None:
     fresh, known = again(build)
     assert bits(known(*arrays)) == bits(fresh(*arrays))
     assert known.compile_stats.compiled == 0
-    assert known.compile_stats.from_memory == known.compile_stats.kernels
+    first, then = fresh.compile_stats, known.compile_stats
+    assert then.kernels == first.kernels and then.compiled == then.from_disk == 0
+    assert then.from_memory == first.compiled + first.from_disk + first.from_memory
     for field in ("calls", "kernels", "code_bytes"):
         assert getattr(known.compile_stats, field) == getattr(fresh.compile_stats, field)
 

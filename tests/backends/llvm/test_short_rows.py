@@ -15,7 +15,7 @@ from stages import calls_of, nests_of
 
 import symgraph as sg
 from symgraph.backends.llvm.builder import Module
-from symgraph.backends.llvm.emit import emit_nest
+from symgraph.backends.llvm.emit import emit_nest, may_be_points
 from symgraph.backends.llvm.jit import host
 from symgraph.backends.llvm.reduction import BLOCK
 from symgraph.backends.llvm.units import has_tiny_rows, vector_axis
@@ -149,6 +149,28 @@ def test_tiny_rows_in_any_units() -> None:
     one, two = (sg.function([x], outputs, threads=t)(a) for t in (1, 2))
     for got, want in zip(two, one, strict=True):
         np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("sizes", [(1, 1), (1, 40), (40, 1), (5, 7), (33, 65), (0, 4), (4, 0)])
+def test_points_of_a_length_that_shows_at_run_time(dtype: str, sizes: tuple[int, int]) -> None:
+    """Distances of pairs have the bits of a declared length, and NumPy's values. Seed 6."""
+    rng = np.random.default_rng(6)
+    arrays = [rng.normal(size=(k, 3)).astype(dtype) for k in sizes]
+    found = []
+    for length in ("k", 3):
+        x, y = (sg.tensor(c, shape=(c, length), dtype=dtype) for c in "xy")
+        found += results([x, y], norm(x[:, None] - y[None]), *arrays)
+    assert found[0] == found[1]
+    want = np.linalg.norm(arrays[0][:, None] - arrays[1][None], axis=2)
+    np.testing.assert_allclose(np.frombuffer(found[0], dtype), want.ravel(), rtol=1e-5)
+
+
+def test_rows_of_a_light_kernel_have_code_of_their_own_for_points() -> None:
+    x = sg.tensor("x", shape=("n", "m"))
+    light, heavy = sg.sum(x * x, axis=1), sg.sum(sg.tanh(sg.exp(sg.sin(x))), axis=1)
+    found = [may_be_points(nest, host()) for y in (light, heavy) for nest in nests_of(y)]
+    assert found == [True, False]
 
 
 def test_rows_in_blocks_store_what_every_pass_makes() -> None:

@@ -93,7 +93,7 @@ def cases(x: Tensor) -> dict[str, list[Tensor]]:
 
 
 X = sg.tensor("x", shape=("n", "m"), dtype="float32")
-SHAPES = [(0, 3), (3, 0), (1, 1), (2, 5000), (5000, 2), (37, 101), (300, 300)]
+SHAPES = [(0, 3), (3, 0), (1, 1), (2, 5000), (5000, 2), (37, 101), (300, 300), (401, 3)]
 
 
 @pytest.mark.parametrize("case", list(cases(X)))
@@ -126,6 +126,21 @@ def test_units_of_two_axes(shape: tuple[int, ...], batch: str | int) -> None:
         first = [a.tobytes() for a in program.run(inputs, whole)]
         for split in (backwards, in_three):
             assert [a.tobytes() for a in program.run(inputs, split)] == first
+
+
+@pytest.mark.parametrize("sizes", [(1, 1), (5, 7), (3, 70), (33, 2), (0, 4), (4, 0)])
+def test_units_of_pairs_of_points(sizes: tuple[int, int]) -> None:
+    """Three coordinates of a number that shows at run time: ranges begin within a run. Seed 9."""
+    x, y = (sg.tensor(c, shape=(c, "k"), dtype="float32") for c in "xy")
+    apart = x[:, None, :] - y[None, :, :]
+    draw = np.random.default_rng(9)
+    inputs = {
+        v: draw.normal(size=(k, 3)).astype("float32") for v, k in zip((x, y), sizes, strict=True)
+    }
+    program = Program(sg.sqrt(sg.sum(apart * apart, axis=2)), sg.softmax(apart, axis=2))
+    first = [a.tobytes() for a in program.run(inputs, whole)]
+    for split in (backwards, in_three):
+        assert [a.tobytes() for a in program.run(inputs, split)] == first
 
 
 def test_a_batch_of_one_is_dealt_out_by_rows() -> None:
