@@ -19,7 +19,8 @@ PACKAGES = {
 
 #: From the bottom to the top: a module imports only its own layer and those before it.
 LAYERS = (
-    ("symgraph.errors", "symgraph.collection", "symgraph.loading"),
+    ("symgraph.errors", "symgraph.collection", "symgraph.locks"),
+    ("symgraph.loading",),
     ("symgraph.sizes",),
     ("symgraph.types",),
     ("symgraph.op", "symgraph.origins", "symgraph.cell"),

@@ -6,8 +6,6 @@ is first asked, by compiling its graph again.
 
 from __future__ import annotations
 
-import os
-import threading
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from symgraph.backends.llvm.runtime.program import Program
 from symgraph.backends.reference.evaluate import Extents, bind_sizes, check_equations
 from symgraph.errors import IndexRangeError
 from symgraph.graph import Graph
+from symgraph.locks import lock_across_forks
 from symgraph.origins import root_line
 from symgraph.program import Signature
 from symgraph.tensor import Tensor
@@ -32,11 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Details", "Later", "Made", "build_function", "count_slots", "nonzero_nodes"]
 
-_lock = threading.RLock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
-    )
+_lock = lock_across_forks()
 
 
 @dataclass(frozen=True, slots=True)

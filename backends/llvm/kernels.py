@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
-import threading
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from symgraph.backends.llvm.libraries import Code, is_loaded, locate_all
 from symgraph.backends.llvm.object_cache import digest_of
 from symgraph.backends.llvm.objects import Loaded, Part, load_entries, load_parts
 from symgraph.backends.llvm.workers import all_of
+from symgraph.locks import lock_across_forks
 
 if TYPE_CHECKING:  # kernels are recalled by name without what emits them
     from symgraph.backends.llvm.builder import Module
@@ -51,11 +50,7 @@ class Compiled:
 
 
 _known: OrderedDict[tuple[str, Target], Kernel] = OrderedDict()
-_lock = threading.RLock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
-    )
+_lock = lock_across_forks()
 
 
 def emit_module(calls: Sequence[Call], target: Target) -> tuple[Module, dict[str, str]]:

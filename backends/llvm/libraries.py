@@ -95,10 +95,10 @@ def _there(scalar: str, target: Target, path: str) -> Library | None:
 def _module(scalar: str, target: Target, path: str) -> Module:
     from symgraph.backends.llvm.matmul import loaded
 
-    return loaded._module(scalar, target, path)
+    return loaded.product_module(scalar, target, path)
 
 
 def _plain(scalar: str, target: Target, path: str) -> Collection[str]:
     from symgraph.backends.llvm.matmul import loaded
 
-    return loaded._plain(scalar, target, path)
+    return loaded.plain_functions(scalar, target, path)

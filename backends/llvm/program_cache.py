@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import marshal
-import os
 import threading
 import time
 from collections import OrderedDict
@@ -39,6 +38,7 @@ from symgraph.canonical import canonical_bytes, shared_variables
 from symgraph.collection import paused_collection
 from symgraph.functions import SharedVariable
 from symgraph.graph import Graph
+from symgraph.locks import lock_across_forks
 from symgraph.program import Function, Signature
 from symgraph.sizes import Size
 
@@ -48,11 +48,7 @@ __all__ = ["Ticket", "bypassed", "forget", "keep", "recall", "ticket_of"]
 CAPACITY, BYTES = 256, 64 << 20
 
 _known: OrderedDict[str, tuple[bytes | Stored, int]] = OrderedDict()
-_lock = threading.RLock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
-    )
+_lock = lock_across_forks()
 
 
 class _State(threading.local):

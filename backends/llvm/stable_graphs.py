@@ -1,8 +1,7 @@
 """Graphs that stabilising leaves as they are, kept on disk for other processes.
 
-Loading all rules and trying them takes longer than all else that a known program needs.
-An entry says one thing: no stabilising rule fired on this graph (`canonical_bytes`) under these
-sources.
+Loading all rules and trying them takes longer than all else that a known program needs. An entry
+says one thing: no stabilising rule fired on this graph (`canonical_bytes`) under these sources.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from symgraph.backends.llvm.jit import Target
-from symgraph.backends.llvm.libraries import Code, locate
+from symgraph.backends.llvm.libraries import Code, locate_all
 from symgraph.backends.llvm.runtime.program import (
     Base,
     Commit,
@@ -191,10 +191,13 @@ def decode(data: Any, kernels: Mapping[str, Kernel], target: Target) -> Stored:
     """
     slots, relocations, inputs, outputs, steps, size_code, checks, nonnegative = data[:8]
     arena, constants, shared, commits, updated, threads, _, facts = data[8:]
+    given = {slot: Code(*code) for slot, code in relocations}
+    called = [Code(*s[0]) for s in steps if len(s) > 2 and not isinstance(s[0], str)]
+    places = locate_all(dict.fromkeys([*given.values(), *called]), target)
     initial = list(slots)
-    for slot, code in relocations:
-        initial[slot] = locate(Code(*code), target)
-    read = _Reader(kernels, target)
+    for slot, code in given.items():
+        initial[slot] = places[code]
+    read = _Reader(kernels, places)
     program = Program(
         initial=tuple(initial),
         inputs=tuple([InputSpec("", np.dtype(bool), dims) for dims in inputs]),
@@ -222,8 +225,8 @@ def _array(dtype: str, shape: tuple[int, ...], whole: bytes) -> Array:
 class _Reader:
     """Makes each pointer and each name once."""
 
-    def __init__(self, kernels: Mapping[str, Kernel], target: Target) -> None:
-        self.kernels, self.target = kernels, target
+    def __init__(self, kernels: Mapping[str, Kernel], places: Mapping[Code, int]) -> None:
+        self.kernels, self.places = kernels, places
         self.pointers: dict[Any, Pointer] = {}
         self.sizes: dict[int, Size] = {}
         self.codes: list[str | Code] = []
@@ -250,6 +253,6 @@ class _Reader:
         name, args, label, units, work = data
         code = name if isinstance(name, str) else Code(*name)
         self.codes.append(code)
-        place = self.kernels[code].address if isinstance(code, str) else locate(code, self.target)
+        place = self.kernels[code].address if isinstance(code, str) else self.places[code]
         found = [self.size(a) if type(a) is int else self.address(a) for a in args]
         return Step(place, tuple(found), label, units, work)

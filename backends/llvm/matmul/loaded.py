@@ -18,7 +18,7 @@ from .finish import outside
 from .tile import emit_tile, is_tile
 from .unrolled import Form, emit_unrolled, unrolled_form
 
-__all__ = ["library", "path_of"]
+__all__ = ["library", "path_of", "plain_functions", "product_module"]
 
 #: What is compiled without optimisation, which takes a fifth of the time: all but the loops that
 #: multiply, copy, or go from tile to tile. A small product takes 10 ns longer.
@@ -50,7 +50,7 @@ def path_of(
     return "blocks" if isinstance(m, int) and isinstance(n, int) else ANY
 
 
-def _plain(scalar: str, target: Target, path: str) -> list[str]:
+def plain_functions(scalar: str, target: Target, path: str) -> list[str]:
     """The functions of a path that are compiled without optimisation."""
     blk = blocking(scalar, target)
     parts = [*PLAIN, f"pack{blk.width}", f"pack{blk.strip_rows}"]
@@ -58,7 +58,7 @@ def _plain(scalar: str, target: Target, path: str) -> list[str]:
     return ends + [f"matmul.{scalar}.{part}" for part in parts]
 
 
-def _module(scalar: str, target: Target, path: str) -> Module:
+def product_module(scalar: str, target: Target, path: str) -> Module:
     """The code of a path. Raises KeyError for one that does not exist."""
     made = Module()
     if path == TILE:
